@@ -1,0 +1,66 @@
+# The contract of the repository: every target is self-sufficient on a fresh machine with Python >= 3.11. Holds no logic of its own.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint e2e bench images crds lock cluster-up cluster-down clean
+
+help: ## this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+$(STAMP): requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Slipstream needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": pass PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else 0'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+setup: $(STAMP) ## a virtual environment with locked, hashed dependencies and the `slipstream` command (.venv/bin/slipstream)
+
+demo: $(STAMP) ## the whole of it on this machine, no cluster: a memory server, policies, a comparison load test (under 2 minutes)
+	$(BIN)/slipstream demo
+
+test: $(STAMP) ## unit, property, contract and integration tests, with coverage
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+lint: $(STAMP) ## ruff, mypy strict, import-linter, generated files are current
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m slipstream_api.crdgen --check crds
+	test ! -e operator/__init__.py || { echo "operator/__init__.py would shadow the standard library's operator module: remove it"; exit 1; }
+
+e2e: $(STAMP) ## the stories against kind (root, Go and Debian's packages; the rest is installed); E2E_ARGS goes to pytest
+	e2e/cluster/up
+	e2e/cluster/images --load
+	e2e/cluster/exec $(BIN)/python -m pytest e2e $(E2E_ARGS)
+
+bench: $(STAMP) ## side-by-side benchmarks, each prints a ratio to a peer measured in the same run
+	$(BIN)/python bench/run.py
+
+images: $(STAMP) ## the images of operator, runtime and example (loaded into the cluster if one is up)
+	e2e/cluster/images --load
+
+crds: $(STAMP) ## crds/*.yaml from the models in slipstream_api
+	$(BIN)/python -m slipstream_api.crdgen crds
+
+lock: ## requirements/*.txt from pyproject.toml, every file with hashes
+	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
+	for extra in runtime cli operator example dev; do .cache/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+
+cluster-up: ## a kind cluster named slipstream; builds what can't be pulled (cached)
+	e2e/cluster/up
+
+cluster-down: ## deletes the cluster and stops what cluster-up started
+	e2e/cluster/down
+
+clean: ## everything that the other targets made in this folder
+	rm -rf $(VENV) .cache .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache build dist *.egg-info

@@ -1,0 +1,1 @@
+"""Load tests: plan, run, merge, judge, report; the run never judges and the judgement never runs."""
