@@ -1,0 +1,256 @@
+"""What a sidecar is told: one RuntimeConfig per workload, its canonical bytes and its revision. Pure; knows nothing of YAML or Kubernetes.
+
+Units are in the names (`_ms`, `_bytes`, `_percent`). Decoding is strict: an unknown or ill-typed field is refused with its path,
+so that a sidecar never enforces half of a configuration that it doesn't understand.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+SCHEMA_VERSION = 1
+
+Mode = Literal["Enforce", "Shadow"]
+BreakerMode = Literal["Enforce", "Shadow", "ForcedOpen", "ForcedClosed"]
+PathKind = Literal["Exact", "Template", "Prefix", "All"]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
+    """Base of every part of a configuration: immutable, camelCase on the wire, unknown fields refused."""
+
+
+class Match(Part, frozen=True, kw_only=True):
+    """Which operations a rule is about. `protocol` Any has no other field; empty tuples mean every one."""
+
+    protocol: Literal["Any", "HTTP", "MCP", "SQL"] = "Any"
+    methods: tuple[str, ...] = ()
+    path_kind: PathKind = "All"
+    path: str = ""
+    tools: tuple[str, ...] = ()
+    statements: tuple[str, ...] = ()
+    tables: tuple[str, ...] = ()
+
+
+class Partition(Part, frozen=True, kw_only=True):
+    """Whose data an answer may be served to. PerCaller: Authorization, Cookie, MCP session; Header: the named headers; Shared: everyone."""
+
+    type: Literal["PerCaller", "Shared", "Header"] = "PerCaller"
+    headers: tuple[str, ...] = ()
+
+
+class CacheKey(Part, frozen=True, kw_only=True):
+    """What, besides method, path and partition, makes two requests the same."""
+
+    query: Literal["All", "None"] = "All"
+    headers: tuple[str, ...] = ()
+
+
+class CacheRule(Part, frozen=True, kw_only=True):
+    """Answers to store. `store` names a StoreConfig of the same RuntimeConfig; tags are shared by all rules of the pool."""
+
+    name: str
+    policy: str
+    store: str
+    mode: Mode = "Enforce"
+    match: Match
+    ttl_ms: int
+    ttl_jitter_percent: int = 10
+    stale_while_revalidate_ms: int = 0
+    stale_if_error_ms: int = 0
+    partition: Partition = Partition()
+    key: CacheKey = CacheKey()
+    upstream_directives: Literal["Honor", "Ignore"] = "Honor"
+    tags: tuple[str, ...] = ()
+
+
+class Invalidation(Part, frozen=True, kw_only=True):
+    """Operations after (and during) which everything that carries one of `tags` is dead."""
+
+    name: str
+    policy: str
+    match: Match
+    tags: tuple[str, ...]
+
+
+class Window(Part, frozen=True, kw_only=True):
+    """What a failure rate is computed over: the last `calls` calls, or the calls of the last `duration_ms`."""
+
+    type: Literal["Time", "Count"] = "Time"
+    duration_ms: int = 30_000
+    calls: int = 100
+    minimum_calls: int = 10
+
+
+class Trip(Part, frozen=True, kw_only=True):
+    """What opens a circuit; 0 switches a condition off."""
+
+    failure_rate_percent: int = 50
+    slow_call_rate_percent: int = 0
+    slow_call_duration_ms: int = 2_000
+    consecutive_failures: int = 0
+
+
+class FailureOn(Part, frozen=True, kw_only=True):
+    """What counts as a failure: statuses (`5xx`, `429`) and errors of the transport."""
+
+    statuses: tuple[str, ...] = ("5xx",)
+    errors: tuple[str, ...] = ("Connect", "Timeout", "Reset")
+
+
+class Open(Part, frozen=True, kw_only=True):
+    """How long a circuit stays open: `duration_ms` x (`backoff_percent`/100)^(trips in a row), capped, jittered."""
+
+    duration_ms: int = 60_000
+    backoff_percent: int = 100
+    max_duration_ms: int = 300_000
+    jitter_percent: int = 0
+
+
+class HalfOpen(Part, frozen=True, kw_only=True):
+    """At most `max_probes` calls at once; closes when of `minimum_probes` results `success_rate_percent` are good."""
+
+    max_probes: int = 3
+    success_rate_percent: int = 80
+    minimum_probes: int = 3
+
+
+class Retry(Part, frozen=True, kw_only=True):
+    """Attempts in all (1: no retry) and how much load retries may add."""
+
+    max_attempts: int = 1
+    budget_percent: int = 20
+
+
+class Fallback(Part, frozen=True, kw_only=True):
+    """One step of the chain that answers when the upstream can't: tried in order, first applicable one wins."""
+
+    type: Literal["StaleCache", "Static", "FailFast"]
+    status: int = 503
+    body: str = ""
+    content_type: str = "application/json"
+    retry_after_ms: int = 0
+
+
+class BreakerRule(Part, frozen=True, kw_only=True):
+    """One circuit (`scope` Rule) or one per operation (`scope` Operation, bounded)."""
+
+    name: str
+    policy: str
+    mode: BreakerMode = "Enforce"
+    match: Match = Match()
+    scope: Literal["Rule", "Operation"] = "Rule"
+    window: Window = Window()
+    trip: Trip = Trip()
+    failure_on: FailureOn = FailureOn()
+    open: Open = Open()
+    half_open: HalfOpen = HalfOpen()
+    retry: Retry = Retry()
+    fallback: tuple[Fallback, ...] = ()
+
+
+class Tls(Part, frozen=True, kw_only=True):
+    """TLS towards the upstream."""
+
+    mode: Literal["Disabled", "Simple"] = "Disabled"
+    server_name: str = ""
+
+
+class Upstream(Part, frozen=True, kw_only=True):
+    """The one service of a pool."""
+
+    protocol: Literal["HTTP", "MCP", "PostgreSQL"] = "HTTP"
+    host: str
+    port: int
+    tls: Tls = Tls()
+
+
+class Bind(Part, frozen=True, kw_only=True):
+    """Where the sidecar listens for a pool. Address: `address`:`port` as in SLIPSTREAM_<POOL>_URL. Alias: the upstream's own port on the
+    same address, used only by pods whose hosts file names it. Local: the standalone command."""
+
+    kind: Literal["Address", "Alias", "Local"]
+    address: str
+    port: int
+
+
+class Passthrough(Part, frozen=True, kw_only=True):
+    """A further port of an aliased host, forwarded raw."""
+
+    address: str
+    port: int
+
+
+class Limits(Part, frozen=True, kw_only=True):
+    """Bounds of one pool in one pod."""
+
+    max_connections: int = 100
+    min_connections: int = 0
+    max_pending: int = 1024
+    acquire_timeout_ms: int = 10_000
+    connect_timeout_ms: int = 2_000
+    request_timeout_ms: int = 30_000
+    idle_timeout_ms: int = 60_000
+    max_lifetime_ms: int = 600_000
+    reuse: Literal["LIFO", "FIFO"] = "LIFO"
+
+
+class HealthCheck(Part, frozen=True, kw_only=True):
+    """A background check of an upstream: GET `path`, or a bare connect where `path` is empty."""
+
+    interval_ms: int = 20_000
+    timeout_ms: int = 1_000
+    path: str = ""
+    unhealthy_threshold: int = 3
+    healthy_threshold: int = 2
+
+
+class StoreConfig(Part, frozen=True, kw_only=True):
+    """One bounded store of answers: one per CachePolicy and pod."""
+
+    name: str
+    max_bytes: int = 64 << 20
+    max_entries: int = 50_000
+    max_entry_bytes: int = 1 << 20
+    eviction: Literal["LRU", "SIEVE"] = "LRU"
+
+
+class Pool(Part, frozen=True, kw_only=True):
+    """One upstream with everything that stands before it. Rules are in matching order, most specific first."""
+
+    name: str
+    upstream: Upstream
+    binds: tuple[Bind, ...] = ()
+    passthrough: tuple[Passthrough, ...] = ()
+    limits: Limits = Limits()
+    health_check: HealthCheck | None = None
+    cache_rules: tuple[CacheRule, ...] = ()
+    invalidations: tuple[Invalidation, ...] = ()
+    breaker_rules: tuple[BreakerRule, ...] = ()
+
+
+class RuntimeConfig(Part, frozen=True, kw_only=True):
+    """Everything that one workload's sidecars enforce; pools and stores sorted by name."""
+
+    schema_version: int = SCHEMA_VERSION
+    namespace: str
+    workload: str
+    pools: tuple[Pool, ...] = ()
+    stores: tuple[StoreConfig, ...] = ()
+
+
+def canonical(value: Any) -> bytes:
+    """JSON with sorted keys and no spaces: equal values give equal bytes."""
+    return msgspec.json.encode(value, order="sorted")
+
+
+def revision(config: RuntimeConfig) -> str:
+    """sha256 of the canonical JSON, hex, 64 characters."""
+    return hashlib.sha256(canonical(config)).hexdigest()
+
+
+def decode(data: bytes) -> RuntimeConfig:
+    """The configuration in `data`; raises msgspec.ValidationError that names the offending path."""
+    return msgspec.json.decode(data, type=RuntimeConfig)
