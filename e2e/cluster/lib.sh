@@ -1,0 +1,112 @@
+# lib.sh: settings and helpers of e2e/cluster, to be sourced by its scripts; must not change anything by being sourced.
+# shellcheck shell=bash
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+ROOT=$(cd "$HERE/../.." && pwd)
+KV=${KV:-1.35.4}
+KV=${KV#v}
+KINDV=${KINDV:-v0.33.0}
+# Kubernetes 1.36 and later ask for containerd 2, which Debian 12 does not have: it is built for those nodes.
+if [ -z "${CTD+set}" ]; then
+  if [ "$(cut -d. -f2 <<<"$KV")" -ge 36 ]; then CTD=v2.2.1; else CTD=; fi
+fi
+CLUSTER=${SLIPSTREAM_CLUSTER:-slipstream}
+CACHE=${SLIPSTREAM_CACHE:-/var/cache/slipstream}
+STATE=$CACHE/clusters/$CLUSTER # what is known of this cluster: mode, kubeconfig, bin/
+DAEMON=$CACHE/daemon           # the data of a Docker daemon of our own
+# One daemon and one network namespace for each cache folder. Sockets and pid files live where a reboot removes them.
+if [ "$CACHE" = /var/cache/slipstream ]; then NETNS=slipstream; else NETNS=slipstream-$(cksum <<<"$CACHE" | cut -d' ' -f1); fi
+RUN=/run/$NETNS
+NODE_IMAGE=kindest/node:v$KV
+IMAGES=(slipstream-operator:dev slipstream-runtime:dev slipstream-memory-server:dev)
+PYTHON=${PYTHON:-python3}
+export KV KINDV CTD CLUSTER CACHE STATE DAEMON NETNS RUN PYTHON
+
+say() { printf '[%s +%4ds] %s\n' "$(date +%T)" "$SECONDS" "$*"; }
+# die CODE MESSAGE...: 1 a step failed, 2 wrong usage, 3 something has to be installed or done first
+die() {
+  local code=$1
+  shift
+  printf 'FAILED: %s\n' "$*" >&2
+  exit "$code"
+}
+
+# usage FILE: the comment that FILE starts with, from its second line on
+usage() { sed -n '2,/^[^#]/ { /^[^#]/q; s/^# \{0,1\}//p }' "$1"; }
+
+# step NAME HINT COMMAND...: runs COMMAND with its output in a log, of which a failure shows the tail.
+# COMMAND must be a script or program: in a function called from here "set -e" would have no effect.
+step() {
+  local name=$1 hint=$2 log=$CACHE/log/$CLUSTER-$1.log begin=$SECONDS
+  shift 2
+  say "$name ..."
+  if "$@" >"$log" 2>&1 </dev/null 9>&-; then
+    say "$name: $((SECONDS - begin)) s"
+  else
+    tail -n 25 "$log" >&2
+    die 1 "$name (the whole log: $log). $hint"
+  fi
+}
+
+# lock: one of up, down and images at a time for a cache folder; descriptor 9 is closed in whatever outlives us.
+lock() {
+  mkdir -p "$CACHE/log" "$CACHE/build" "$STATE"
+  : >"$CACHE/.slipstream-cache" # "down --purge" removes only folders that have this mark
+  exec 9>"$CACHE/lock"
+  if ! flock -n 9; then
+    say "waiting for another e2e/cluster command that holds $CACHE/lock"
+    flock 9
+  fi
+}
+
+# hash FILE|FOLDER...: one short digest of contents and relative names; with words of the environment in front by KEY=
+hash_of() {
+  local f
+  {
+    printf '%s\n' "${KEY:-}" "$(uname -m)"
+    for f in "$@"; do (cd "$HERE" && find "$f" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); done
+  } | sha256sum | cut -c1-12
+}
+small_key() { hash_of recipe/small recipe/small.sh; }
+binaries_key() { KEY="$KV $KINDV $CTD" hash_of recipe/binaries.sh recipe/coredns; }
+node_key() { KEY="$(small_key) $(binaries_key)" hash_of recipe/rootfs.sh recipe/node-image.sh recipe/node_spec.py recipe/archive.py recipe/goconst.py recipe/crictl-lite recipe/default-cni.yaml; }
+base_key() { hash_of recipe/base-image.sh; }
+
+own_docker() { nsenter --net="/run/netns/$NETNS" env DOCKER_HOST="unix://$RUN/docker.sock" "$(own_docker_client)" "$@"; }
+# Debian's client before any other: a much newer one refuses to talk to Debian's daemon.
+own_docker_client() { if [ -x /usr/bin/docker ]; then echo /usr/bin/docker; else command -v docker; fi; }
+own_daemon_runs() { [ -S "$RUN/docker.sock" ] && own_docker version >/dev/null 2>&1; }
+host_docker_runs() { command -v docker >/dev/null && timeout 10 docker version >/dev/null 2>&1; }
+mode() { cat "$STATE/mode" 2>/dev/null || true; } # "host": the machine's own Docker; "own": ours, in a network namespace
+
+# docker_for MODE ARGUMENT...
+docker_for() {
+  local m=$1
+  shift
+  if [ "$m" = own ]; then own_docker "$@"; else docker "$@"; fi
+}
+
+need_root() { [ "$(id -u)" = 0 ] || die 3 "this needs root: it uses a network namespace and a Docker daemon of its own"; }
+
+# own_daemon: packages from Debian, the small programs, and a running daemon
+own_daemon() {
+  need_root
+  if ! own_daemon_runs; then
+    local missing
+    missing=$("$HERE/recipe/packages.sh" missing)
+    if [ -n "$missing" ]; then
+      step packages "Install by hand: $missing" "$HERE/recipe/packages.sh" install
+    fi
+    SMALL=$CACHE/build/small-$(small_key)
+    [ -e "$SMALL/.done" ] || step small-programs "It builds Go modules: is the Go module proxy within reach?" "$HERE/recipe/small.sh" "$SMALL"
+    step daemon "Its own log: $DAEMON/log" "$HERE/recipe/daemon.sh" start "$SMALL"
+  fi
+  SMALL=$CACHE/build/small-$(small_key)
+}
+
+cluster_container_runs() { [ -n "$(docker_for "$(mode)" ps -q --filter "name=^$CLUSTER-control-plane\$" 2>/dev/null)" ]; }
+cluster_ready() { # the API server answers and every node is ready
+  "$STATE/bin/kubectl" get --raw /readyz --request-timeout=5s >/dev/null 2>&1 &&
+    "$STATE/bin/kubectl" wait --for=condition=Ready node --all --timeout="${1:-5s}" >/dev/null 2>&1
+}
+cluster_up() { [ -n "$(mode)" ] && [ -x "$STATE/bin/kubectl" ] && cluster_container_runs && cluster_ready "$@"; }
