@@ -1,0 +1,103 @@
+"""What is known about one LoadTest at one moment: plain data that `decide` looks at. Pure; nothing here is fetched or changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+RunnerPhase = Literal["Preparing", "Ready", "Running", "Draining", "Done", "Aborted"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTestFacts:
+    """The LoadTest itself. `spec` and `status` as the API server holds them; `created` RFC 3339."""
+
+    namespace: str
+    name: str
+    uid: str
+    generation: int
+    spec: Mapping[str, Any]
+    status: Mapping[str, Any]
+    created: str = ""
+
+    @property
+    def run(self) -> int:
+        """Number of the last run, 0 before the first."""
+        return int(self.status.get("run") or 0)
+
+    @property
+    def key(self) -> str:
+        """Key of the last run, empty before the first."""
+        return str(self.status.get("runKey") or "")
+
+    @property
+    def suspended(self) -> bool:
+        return bool(self.spec.get("suspend", False))
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a LoadTest can't be run as it is. `type` is the condition that says so (Accepted, ResolvedRefs)."""
+
+    type: Literal["Accepted", "ResolvedRefs"]
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """The Job of the current run. `finished_at`: unix seconds of its Complete or Failed condition."""
+
+    name: str
+    uid: str
+    finished_at: float | None = None
+    ttl_seconds: int | None = None
+    deleting: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunnerFacts:
+    """One runner pod. `phase` is what the runner says of itself, None while it can't be asked; `pod_phase` is the kubelet's."""
+
+    index: int
+    pod: str
+    uid: str
+    ip: str = ""
+    pod_phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"] = "Pending"
+    trouble: str = ""  # OOMKilled, Evicted, ImagePullBackOff, Unschedulable, NoSidecar: what keeps or kept it from running
+    phase: RunnerPhase | None = None
+    start_at: float | None = None  # unix seconds, once it has been told
+
+    @property
+    def over(self) -> bool:
+        return self.pod_phase in ("Succeeded", "Failed")
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything about one LoadTest. `parts`: indexes of the runners whose part has been collected."""
+
+    test: LoadTestFacts
+    problem: Problem | None = None
+    cluster_id: str = ""
+    job: JobFacts | None = None
+    plan_stored: bool = False
+    result_stored: bool = False
+    runners: tuple[RunnerFacts, ...] = ()
+    parts: frozenset[int] = frozenset()
+    lost: frozenset[int] = frozenset()  # indexes that have ended without leaving a part, neither over HTTP nor in their logs
+    wanted: int = 1  # how many runners the run in progress has
+    duration: float = 0.0  # seconds from the common start to the end of the last stage
+    started_at: float | None = None  # unix seconds of the common start, as the runners or the status know it
+    begun_at: float | None = None  # unix seconds at which the run was written down
+    ttl_after_finished: float = 3600.0  # seconds, of the spec
+    abort_asked_at: float | None = None  # unix seconds; an abort, once asked for, isn't taken back by suspend: false
+
+    def missing(self) -> tuple[int, ...]:
+        """Indexes whose part hasn't been collected."""
+        return tuple(i for i in range(self.wanted) if i not in self.parts)
+
+    def runner(self, index: int) -> RunnerFacts | None:
+        """The youngest attempt of an index; pods of an index come oldest first."""
+        return next((r for r in reversed(self.runners) if r.index == index), None)
