@@ -2,6 +2,7 @@
 # shellcheck shell=bash
 
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# shellcheck disable=SC2034 # for the scripts that source this
 ROOT=$(cd "$HERE/../.." && pwd)
 KV=${KV:-1.35.4}
 KV=${KV#v}
@@ -17,10 +18,11 @@ DAEMON=$CACHE/daemon           # the data of a Docker daemon of our own
 # One daemon and one network namespace for each cache folder. Sockets and pid files live where a reboot removes them.
 if [ "$CACHE" = /var/cache/slipstream ]; then NETNS=slipstream; else NETNS=slipstream-$(cksum <<<"$CACHE" | cut -d' ' -f1); fi
 RUN=/run/$NETNS
+# shellcheck disable=SC2034
 NODE_IMAGE=kindest/node:v$KV
-IMAGES=(slipstream-operator:dev slipstream-runtime:dev slipstream-memory-server:dev)
 PYTHON=${PYTHON:-python3}
-export KV KINDV CTD CLUSTER CACHE STATE DAEMON NETNS RUN PYTHON
+KUBECONFIG=$STATE/kubeconfig # never the caller's own cluster
+export KV KINDV CTD CLUSTER CACHE STATE DAEMON NETNS RUN PYTHON KUBECONFIG
 
 say() { printf '[%s +%4ds] %s\n' "$(date +%T)" "$SECONDS" "$*"; }
 # die CODE MESSAGE...: 1 a step failed, 2 wrong usage, 3 something has to be installed or done first
@@ -59,12 +61,11 @@ lock() {
   fi
 }
 
-# hash FILE|FOLDER...: one short digest of contents and relative names; with words of the environment in front by KEY=
+# hash_of FILE|FOLDER...: a short digest of names and contents under IN (default here), with the words of KEY
 hash_of() {
-  local f
   {
     printf '%s\n' "${KEY:-}" "$(uname -m)"
-    for f in "$@"; do (cd "$HERE" && find "$f" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum); done
+    (cd "${IN:-$HERE}" && find "$@" -type f -not -path '*/__pycache__/*' -not -path '*.egg-info/*' -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
   } | sha256sum | cut -c1-12
 }
 small_key() { hash_of recipe/small recipe/small.sh; }
@@ -72,18 +73,40 @@ binaries_key() { KEY="$KV $KINDV $CTD" hash_of recipe/binaries.sh recipe/coredns
 node_key() { KEY="$(small_key) $(binaries_key)" hash_of recipe/rootfs.sh recipe/node-image.sh recipe/node_spec.py recipe/archive.py recipe/goconst.py recipe/crictl-lite recipe/default-cni.yaml; }
 base_key() { hash_of recipe/base-image.sh; }
 
-own_docker() { nsenter --net="/run/netns/$NETNS" env DOCKER_HOST="unix://$RUN/docker.sock" "$(own_docker_client)" "$@"; }
 # Debian's client before any other: a much newer one refuses to talk to Debian's daemon.
 own_docker_client() { if [ -x /usr/bin/docker ]; then echo /usr/bin/docker; else command -v docker; fi; }
+own_docker() { nsenter --net="/run/netns/$NETNS" env DOCKER_HOST="unix://$RUN/docker.sock" "$(own_docker_client)" "$@"; }
 own_daemon_runs() { [ -S "$RUN/docker.sock" ] && own_docker version >/dev/null 2>&1; }
 host_docker_runs() { command -v docker >/dev/null && timeout 10 docker version >/dev/null 2>&1; }
 mode() { cat "$STATE/mode" 2>/dev/null || true; } # "host": the machine's own Docker; "own": ours, in a network namespace
 
-# docker_for MODE ARGUMENT...
-docker_for() {
-  local m=$1
+# wrapper NAME LINE...: an executable in STATE/bin
+wrapper() {
+  local name=$1
   shift
-  if [ "$m" = own ]; then own_docker "$@"; else docker "$@"; fi
+  mkdir -p "$STATE/bin"
+  {
+    printf '#!/usr/bin/env bash\n# %s for the cluster %s, written by e2e/cluster; do not edit.\n' "$name" "$CLUSTER"
+    printf '%s\n' "$@"
+  } >"$STATE/bin/$name.tmp"
+  chmod 755 "$STATE/bin/$name.tmp"
+  mv "$STATE/bin/$name.tmp" "$STATE/bin/$name"
+}
+# programs_host; docker_own and programs_own BIN: docker, kind and kubectl in STATE/bin, for either mode
+programs_host() {
+  local name path
+  for name in kind kubectl docker; do
+    if path=$(PATH=${PATH//$STATE\/bin:/} command -v $name); then wrapper $name "export KUBECONFIG=\${KUBECONFIG:-$STATE/kubeconfig}" "exec $path \"\$@\""; fi
+  done
+}
+docker_own() { # DOCKER_BUILDKIT=0: Debian's Docker has the classic builder only
+  wrapper docker "export DOCKER_HOST=unix://$RUN/docker.sock DOCKER_BUILDKIT=0" "exec nsenter --net=/run/netns/$NETNS $(own_docker_client) \"\$@\""
+}
+programs_own() {
+  local in_ns="exec nsenter --net=/run/netns/$NETNS" config="export KUBECONFIG=\${KUBECONFIG:-$STATE/kubeconfig}"
+  docker_own
+  wrapper kubectl "$config" "$in_ns $1/kubectl \"\$@\""
+  wrapper kind "$config" "export DOCKER_HOST=unix://$RUN/docker.sock PATH=$STATE/bin:\$PATH" "$in_ns $1/kind \"\$@\""
 }
 
 need_root() { [ "$(id -u)" = 0 ] || die 3 "this needs root: it uses a network namespace and a Docker daemon of its own"; }
@@ -104,9 +127,9 @@ own_daemon() {
   SMALL=$CACHE/build/small-$(small_key)
 }
 
-cluster_container_runs() { [ -n "$(docker_for "$(mode)" ps -q --filter "name=^$CLUSTER-control-plane\$" 2>/dev/null)" ]; }
-cluster_ready() { # the API server answers and every node is ready
+cluster_container_runs() { [ -n "$("$STATE/bin/docker" ps -q --filter "name=^$CLUSTER-control-plane\$" 2>/dev/null)" ]; }
+cluster_ready() { # TIMEOUT: the API server answers and every node is ready
   "$STATE/bin/kubectl" get --raw /readyz --request-timeout=5s >/dev/null 2>&1 &&
-    "$STATE/bin/kubectl" wait --for=condition=Ready node --all --timeout="${1:-5s}" >/dev/null 2>&1
+    "$STATE/bin/kubectl" wait --for=condition=Ready node --all --timeout="$1" >/dev/null 2>&1
 }
-cluster_up() { [ -n "$(mode)" ] && [ -x "$STATE/bin/kubectl" ] && cluster_container_runs && cluster_ready "$@"; }
+cluster_up() { [ -n "$(mode)" ] && [ -x "$STATE/bin/kubectl" ] && cluster_container_runs && cluster_ready 5s; }
