@@ -1,0 +1,78 @@
+"""One namespace of a story and what can be done in it; holds no expectations of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from e2e.harness import kubectl
+from e2e.harness.waiting import eventually
+from e2e.harness.workloads import AGENT_PORT
+
+Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class World:
+    """A namespace with the workloads of a story."""
+
+    namespace: str
+
+    def apply(self, *manifests: Manifest) -> str:
+        """Applies client-side; what kubectl printed."""
+        return kubectl.apply(list(manifests), self.namespace)
+
+    def get(self, kind: str, name: str) -> Any:
+        return kubectl.get(kind, name, self.namespace)
+
+    def delete(self, kind: str, name: str, *flags: str) -> None:
+        kubectl.delete(kind, name, self.namespace, *flags)
+
+    def pods(self, app: str) -> list[Manifest]:
+        """Pods of a Deployment that are not going away."""
+        return [p for p in kubectl.get("pods", "", self.namespace, f"app={app}") if not p["metadata"].get("deletionTimestamp")]
+
+    def ready(self, *deployments: str, timeout: float = 120.0) -> None:
+        """Waits for rollouts."""
+        for name in deployments:
+            kubectl.run("rollout", "status", f"deployment/{name}", "-n", self.namespace, f"--timeout={timeout:.0f}s", timeout=timeout + 10)
+
+    def agent(self, app: str = "agent") -> str:
+        """Name of the one ready pod of an agent."""
+        return str(self.pods(app)[0]["metadata"]["name"])
+
+    def ask(self, pod: str, url: str, session: str = "", method: str = "GET", body: str = "", port: int = AGENT_PORT) -> Any:
+        """One call made by the agent in `pod`: {status, headers, body}."""
+        query: list[tuple[str, str]] = [("method", method), ("url", url)]
+        query += [("body", body)] if body else []
+        query += [("header", f"X-Session-Id:{session}")] if session else []
+        return kubectl.pod_get(self.namespace, pod, port, "/ask", query)
+
+    def agent_get(self, pod: str, path: str, query: Sequence[tuple[str, str]] = (), port: int = AGENT_PORT) -> Any:
+        """Another of the agent's own paths."""
+        return kubectl.pod_get(self.namespace, pod, port, path, query)
+
+    def served(self, operation: str, app: str = "memory-server") -> int:
+        """How often the memory server itself has served an operation: its own counter, not the sidecar's."""
+        pod = self.pods(app)[0]["metadata"]["name"]
+        stats = kubectl.pod_get(self.namespace, pod, 8080, "/stats")
+        return int(stats["operations"].get(operation, 0))
+
+    def condition(self, kind: str, name: str, type_: str) -> Manifest:
+        return kubectl.condition(self.get(kind, name), type_)
+
+    def wait_condition(self, kind: str, name: str, type_: str, status: str, reason: str = "", timeout: float = 60.0) -> Manifest:
+        """Waits until a condition of the current generation has that status (and reason); the condition."""
+
+        def look() -> Manifest | None:
+            thing = self.get(kind, name)
+            found = kubectl.condition(thing, type_)
+            assert found["status"] == status, found
+            assert not reason or found["reason"] == reason, found
+            assert found.get("observedGeneration", thing["metadata"]["generation"]) == thing["metadata"]["generation"], found
+            return found
+
+        seen = eventually(look, f"{kind}/{name}: {type_}={status}{'/' + reason if reason else ''}", timeout)
+        assert seen is not None
+        return seen
