@@ -25,9 +25,9 @@ def call(method: str, url: str, headers: dict[str, str], body: str = "", timeout
     data = body.encode() if body else None
     if data is not None:
         headers = {"Content-Type": "application/json", **headers}
-    request = urllib.request.Request(url, data=data, method=method, headers=headers)  # noqa: S310
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             return {"status": answer.status, "headers": dict(answer.headers), "body": answer.read().decode("utf-8", "replace")}
     except urllib.error.HTTPError as error:
         return {"status": error.code, "headers": dict(error.headers), "body": error.read().decode("utf-8", "replace")}
@@ -96,9 +96,9 @@ class Agent(BaseHTTPRequestHandler):
             return {key: value for key, value in os.environ.items() if key.startswith("SLIPSTREAM_")}
         return {"ok": True}
 
-    def log_message(self, format: str, *args: Any) -> None:
+    def log_message(self, *args: Any) -> None:
         """Nothing: the stories read counters, not logs."""
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("0.0.0.0", int(os.environ.get("PORT", "9000"))), Agent).serve_forever()  # noqa: S104
+    ThreadingHTTPServer(("0.0.0.0", int(os.environ.get("PORT", "9000"))), Agent).serve_forever()
