@@ -1,4 +1,4 @@
-"""Story 9: whatever comes first, pods start; one that came before its injector or its pool is reported and carries its sidecar after a restart."""
+"""Story 9: whatever comes first, pods start; one older than its injector or pool is reported, and carries a sidecar after a restart."""
 
 from __future__ import annotations
 
