@@ -2,6 +2,7 @@
 # For programs that open connections themselves (pytest) use e2e/cluster/exec.
 # shellcheck shell=bash
 eval "$(
+  # shellcheck source-path=SCRIPTDIR source=lib.sh
   . "$(dirname "${BASH_SOURCE[0]:-$0}")/lib.sh"
   # shellcheck disable=SC2016 # the caller expands PATH
   printf 'export KUBECONFIG=%q PATH=%q:$PATH\n' "$STATE/kubeconfig" "$STATE/bin"

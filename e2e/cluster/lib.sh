@@ -42,16 +42,20 @@ step() {
   local name=$1 hint=$2 log=$CACHE/log/$CLUSTER-$1.log begin=$SECONDS
   shift 2
   say "$name ..."
-  if "$@" >"$log" 2>&1 </dev/null 9>&-; then
+  local code=0
+  "$@" >"$log" 2>&1 </dev/null 9>&- || code=$?
+  if [ $code = 0 ]; then
     say "$name: $((SECONDS - begin)) s"
-  else
-    tail -n 25 "$log" >&2
-    die 1 "$name (the whole log: $log). $hint"
+    return
   fi
+  tail -n 25 "$log" >&2
+  [ $code != 3 ] || die 3 "$name: something is missing, see above" # a script of ours that said what
+  die 1 "$name (the whole log: $log). $hint"
 }
 
 # lock: one of up, down and images at a time for a cache folder; descriptor 9 is closed in whatever outlives us.
 lock() {
+  if ! mkdir -p "$CACHE" 2>/dev/null || [ ! -w "$CACHE" ]; then die 3 "cannot write to $CACHE: run as root, or set SLIPSTREAM_CACHE"; fi
   mkdir -p "$CACHE/log" "$CACHE/build" "$STATE"
   : >"$CACHE/.slipstream-cache" # "down --purge" removes only folders that have this mark
   exec 9>"$CACHE/lock"
@@ -111,20 +115,21 @@ programs_own() {
 
 need_root() { [ "$(id -u)" = 0 ] || die 3 "this needs root: it uses a network namespace and a Docker daemon of its own"; }
 
-# own_daemon: packages from Debian, the small programs, and a running daemon
-own_daemon() {
-  need_root
-  if ! own_daemon_runs; then
-    local missing
-    missing=$("$HERE/recipe/packages.sh" missing)
-    if [ -n "$missing" ]; then
-      step packages "Install by hand: $missing" "$HERE/recipe/packages.sh" install
-    fi
-    SMALL=$CACHE/build/small-$(small_key)
-    [ -e "$SMALL/.done" ] || step small-programs "It builds Go modules: is the Go module proxy within reach?" "$HERE/recipe/small.sh" "$SMALL"
-    step daemon "Its own log: $DAEMON/log" "$HERE/recipe/daemon.sh" start "$SMALL"
-  fi
+# small_programs: leaves their folder in SMALL
+small_programs() {
   SMALL=$CACHE/build/small-$(small_key)
+  [ -e "$SMALL/.done" ] || step small-programs "It builds Go modules: is the Go module proxy within reach?" "$HERE/recipe/small.sh" "$SMALL"
+}
+
+# own_daemon: a running daemon of our own
+own_daemon() {
+  local missing
+  need_root
+  if own_daemon_runs; then return; fi
+  small_programs
+  missing=$("$HERE/recipe/packages.sh" missing)
+  [ -z "$missing" ] || step packages "Install by hand: $missing" "$HERE/recipe/packages.sh" install
+  step daemon "Its own log: $DAEMON/log" "$HERE/recipe/daemon.sh" start "$SMALL"
 }
 
 cluster_container_runs() { [ -n "$("$STATE/bin/docker" ps -q --filter "name=^$CLUSTER-control-plane\$" 2>/dev/null)" ]; }
