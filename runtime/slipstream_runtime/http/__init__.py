@@ -1,0 +1,1 @@
+"""HTTP/1.1 on the wire: heads, framing, chunks. Pure: bytes in, decisions out; opens no socket and reads no clock."""

@@ -1,0 +1,115 @@
+"""An answer's head as an upstream sent it: strict scan, framing, what may be forwarded. Pure; decides nothing about policy."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.fields import CONTENT_LENGTH, PLAIN, UPGRADE, VALUE, ConnectionField, Field, FieldMemo, LengthField
+from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_body
+from slipstream_runtime.http.heads import Limits
+
+MAX_STATUS_LINES: Final = 256
+
+
+class StatusLine:
+    """A checked status line; `raw` is what is sent on, always HTTP/1.1."""
+
+    __slots__ = ("http11", "raw", "status")
+
+    def __init__(self, raw: bytes, status: int, http11: bool) -> None:
+        self.raw = raw
+        self.status = status
+        self.http11 = http11
+
+
+def parse_status_line(raw: bytes) -> StatusLine:
+    """The status line in `raw`; raises MalformedError."""
+    version, _, rest = raw.partition(b" ")
+    code, _, reason = rest.partition(b" ")
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        raise MalformedError(502, "the answer isn't HTTP/1.1 or HTTP/1.0")
+    if len(code) != 3 or not code.isdigit() or code[0] not in b"12345" or reason.translate(None, VALUE):
+        raise MalformedError(502, "the answer's status line isn't `version status reason`")
+    return StatusLine(b"HTTP/1.1 " + code + b" " + reason, int(code), version == b"HTTP/1.1")
+
+
+class AnswerHead:
+    """One answer's head. `fields` may be forwarded, in order (Content-Length among them); `body` is as in framing."""
+
+    __slots__ = ("block", "body", "fields", "keep_alive", "line", "status", "upgrade")
+
+    def __init__(self, line: StatusLine, fields: list[Field], block: bytes) -> None:
+        self.line = line
+        self.status = line.status
+        self.fields = fields
+        self.block = block  # start line and fields as they came where all of them may be forwarded, else empty
+        self.body: int = UNTIL_CLOSE
+        self.keep_alive = line.http11
+        self.upgrade = b""
+
+    def value(self, name: bytes) -> bytes | None:
+        """The value of the first field called `name` (lower case)."""
+        for field in self.fields:
+            if field.name == name:
+                return field.value
+        return None
+
+
+class AnswerScanner:
+    """Scans heads of answers; remembers status lines and fields between them."""
+
+    __slots__ = ("_lines", "limits", "memo")
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
+        self.memo = FieldMemo()
+        self._lines: dict[bytes, StatusLine] = {}
+
+    def line(self, raw: bytes) -> StatusLine:
+        line = self._lines.get(raw)
+        if line is None:
+            line = parse_status_line(raw)
+            if len(self._lines) < MAX_STATUS_LINES:
+                self._lines[raw] = line
+        return line
+
+    def scan(self, block: bytes, method: bytes) -> AnswerHead:
+        """The head in `block` (without the empty line) of an answer to `method`; raises MalformedError."""
+        lines = block.split(b"\r\n")
+        line = self.line(lines.pop(0))
+        if len(lines) > self.limits.fields:
+            raise MalformedError(502, "too many header lines in an answer")
+        head = AnswerHead(line, self.memo.fields(lines), block)
+        special = [field for field in head.fields if field.kind]
+        if len(special) == 1 and line.http11 and line.status >= 200 and line.status != 204:
+            only = special[0]
+            if isinstance(only, LengthField):
+                head.body = answer_body(method, line.status, only.number)
+                return head
+        return _with_special(head, special, method)
+
+
+def _with_special(head: AnswerHead, special: list[Field], method: bytes) -> AnswerHead:
+    http11 = head.line.http11
+    try:
+        declared = declared_body(special, http11)
+    except MalformedError as error:
+        raise MalformedError(502, error.message) from None
+    head.body = answer_body(method, head.status, declared)
+    nominated: frozenset[bytes] = frozenset()
+    for field in special:
+        if isinstance(field, ConnectionField):
+            nominated |= field.tokens
+        elif field.kind == UPGRADE and head.status == 101:
+            head.upgrade = field.value
+    head.keep_alive = head.body != UNTIL_CLOSE and b"close" not in nominated and (http11 or b"keep-alive" in nominated)
+    keeps_length = head.status >= 200 and head.status != 204  # RFC 9110 §8.6: the others carry none
+    if not http11 or not keeps_length or any(field.kind not in PLAIN for field in special):
+        head.block = b""
+        head.fields = [
+            field
+            for field in head.fields
+            if (keeps_length and field.kind == CONTENT_LENGTH) or (not field.kind and field.name not in nominated)
+        ]
+    return head

@@ -1,0 +1,154 @@
+"""One header line: strictly checked, classified and remembered, so that a line seen before costs one look-up. Pure.
+
+A memo retains what it has seen, so it never learns credentials, and it bounds values per name (a trace id is new in every request)."""
+
+from __future__ import annotations
+
+from typing import Final, cast
+
+from slipstream_runtime.http.errors import MalformedError
+
+TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+# field-content of RFC 9110 §5.5: tab, space, visible ASCII, obs-text. CR, LF, NUL and the other controls are what smuggling is made of.
+VALUE: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+HOST: Final = b"-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+# What a field means to a proxy. ORDINARY is 0, so that `if field.kind` asks "anything to do?".
+ORDINARY: Final = 0
+CONTENT_LENGTH: Final = 1
+TRANSFER_ENCODING: Final = 2
+CONNECTION: Final = 3
+HOST_FIELD: Final = 4
+EXPECT: Final = 5
+UPGRADE: Final = 6
+HOP_BY_HOP: Final = 7  # never forwarded
+
+# Kinds whose lines go on as they came, provided framing.declared_body believes them.
+PLAIN: Final = frozenset((ORDINARY, CONTENT_LENGTH, HOST_FIELD))
+
+KINDS: Final[dict[bytes, int]] = {
+    b"content-length": CONTENT_LENGTH,
+    b"transfer-encoding": TRANSFER_ENCODING,
+    b"connection": CONNECTION,
+    b"host": HOST_FIELD,
+    b"expect": EXPECT,
+    b"upgrade": UPGRADE,
+    b"keep-alive": HOP_BY_HOP,
+    b"proxy-connection": HOP_BY_HOP,
+    b"proxy-authenticate": HOP_BY_HOP,
+    b"proxy-authorization": HOP_BY_HOP,
+    b"proxy-authentication-info": HOP_BY_HOP,
+    b"te": HOP_BY_HOP,
+    b"trailer": HOP_BY_HOP,
+    b"http2-settings": HOP_BY_HOP,
+}
+SECRETS: Final = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"mcp-session-id", b"x-api-key"))
+MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer
+
+
+class Field:
+    """A checked header line; `name` is lower case."""
+
+    __slots__ = ("kind", "name", "raw", "value")
+
+    def __init__(self, raw: bytes, name: bytes, value: bytes, kind: int) -> None:
+        self.raw = raw
+        self.name = name
+        self.value = value
+        self.kind = kind
+
+
+class LengthField(Field):
+    """A Content-Length."""
+
+    __slots__ = ("number",)
+
+    def __init__(self, raw: bytes, name: bytes, value: bytes) -> None:
+        super().__init__(raw, name, value, CONTENT_LENGTH)
+        if not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+            raise MalformedError(400, "Content-Length isn't one decimal number")
+        self.number = int(value)
+
+
+class ConnectionField(Field):
+    """A Connection; `tokens` are its options in lower case."""
+
+    __slots__ = ("tokens",)
+
+    def __init__(self, raw: bytes, name: bytes, value: bytes) -> None:
+        super().__init__(raw, name, value, CONNECTION)
+        self.tokens = frozenset(option for part in value.lower().split(b",") if (option := part.strip(b" \t")))
+        if any(option.translate(None, TOKEN) for option in self.tokens):
+            raise MalformedError(400, "Connection isn't a list of names")
+
+
+class _Name:
+    """What is known of a field name as it was spelt; `room` is how many more of its values may be remembered."""
+
+    __slots__ = ("kind", "lowered", "room")
+
+    def __init__(self, name: bytes, room: int) -> None:
+        if not name or name.translate(None, TOKEN):
+            raise MalformedError(400, "a header line isn't `name: value`")
+        self.lowered = name.lower()
+        self.kind = KINDS.get(self.lowered, ORDINARY)
+        self.room = 0 if self.lowered in SECRETS else room
+
+
+class FieldMemo:
+    """Lines seen before and their fields; bounded in names, values per name and bytes."""
+
+    __slots__ = ("_names", "known", "max_line", "max_names", "max_values")
+
+    def __init__(self, max_names: int = 256, max_values: int = 64, max_line: int = 256) -> None:
+        self.known: dict[bytes, Field] = {}
+        self._names: dict[bytes, _Name] = {}
+        self.max_names = max_names
+        self.max_values = max_values
+        self.max_line = max_line
+
+    def fields(self, lines: list[bytes]) -> list[Field]:
+        """The fields of all `lines`; raises MalformedError."""
+        found = list(map(self.known.get, lines))
+        if None in found:
+            learn = self.learn
+            return [field or learn(raw) for field, raw in zip(found, lines, strict=True)]
+        return cast("list[Field]", found)  # None isn't among them
+
+    def learn(self, raw: bytes) -> Field:
+        """The field of a line that isn't known; raises MalformedError for folding, space before the colon, controls (RFC 9112 §5)."""
+        spelt, colon, value = raw.partition(b":")
+        if not colon:
+            raise MalformedError(400, "a header line isn't `name: value`")
+        name = self._names.get(spelt) or self._learn_name(spelt)
+        if value.translate(None, VALUE):
+            raise MalformedError(400, "a header value has a control character")
+        value = value.strip(b" \t")
+        field = _special(raw, name, value) if name.kind else Field(raw, name.lowered, value, ORDINARY)
+        if name.room and len(raw) <= self.max_line:
+            name.room -= 1
+            self.known[raw] = field
+        return field
+
+    def _learn_name(self, spelt: bytes) -> _Name:
+        name = _Name(spelt, self.max_values)
+        if len(self._names) < self.max_names and len(spelt) <= self.max_line:
+            self._names[spelt] = name
+        else:
+            name.room = 0
+        return name
+
+
+def _special(raw: bytes, name: _Name, value: bytes) -> Field:
+    if name.kind == CONTENT_LENGTH:
+        return LengthField(raw, name.lowered, value)
+    if name.kind == CONNECTION:
+        return ConnectionField(raw, name.lowered, value)
+    if name.kind == HOST_FIELD and value.translate(None, HOST):
+        raise MalformedError(400, "Host isn't a host name")
+    return Field(raw, name.lowered, value, name.kind)
+
+
+def parse_field(raw: bytes) -> Field:
+    """The field in one line that needn't be remembered; raises MalformedError."""
+    return FieldMemo(max_names=0).learn(raw)

@@ -1,0 +1,181 @@
+"""A request's head: strict scan, framing, what may be forwarded. Pure; decides nothing about policy."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.fields import (
+    CONTENT_LENGTH,
+    EXPECT,
+    HOST,
+    HOST_FIELD,
+    PLAIN,
+    TOKEN,
+    UPGRADE,
+    ConnectionField,
+    Field,
+    FieldMemo,
+    parse_field,
+)
+from slipstream_runtime.http.framing import NO_BODY, declared_body
+from slipstream_runtime.http.heads import Limits
+
+# Visible ASCII without `#`: what a request target may be made of (a fragment is never sent).
+TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
+MAX_REMEMBERED_LINE: Final = 512
+
+
+class RequestLine:
+    """A checked request line. `target` is in origin form (or `*`); `authority` is that of an absolute form, else empty."""
+
+    __slots__ = ("authority", "http11", "method", "operation", "path", "query", "target")
+
+    def __init__(self, method: bytes, target: bytes, http11: bool, authority: bytes) -> None:
+        self.method = method
+        self.target = target
+        self.http11 = http11
+        self.authority = authority
+        path, _, query = target.partition(b"?")
+        self.path = path.decode("ascii")
+        self.query = query.decode("ascii")
+        self.operation: object = None  # what routing remembers about this line
+
+
+def parse_request_line(raw: bytes, limits: Limits) -> RequestLine:
+    """The request line in `raw`; raises MalformedError with the status that RFC 9110 and 9112 give each fault."""
+    parts = raw.split(b" ")
+    if len(parts) != 3:
+        raise MalformedError(400, "the request line isn't `method target version`")
+    method, target, version = parts
+    if not method or method.translate(None, TOKEN):
+        raise MalformedError(400, "the method isn't a token")
+    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
+        known = version.startswith(b"HTTP/") and not version.translate(None, b"HTP/.0123456789")
+        raise MalformedError(505 if known else 400, "the version isn't HTTP/1.1 or HTTP/1.0")
+    if len(target) > limits.target:
+        raise MalformedError(414, "the request target is too long")
+    if not target or target.translate(None, TARGET):
+        raise MalformedError(400, "the request target has a character that must be percent-encoded")
+    target, authority = _origin_form(method, target)
+    return RequestLine(method, target, version == b"HTTP/1.1", authority)
+
+
+def _origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
+    if method == b"CONNECT":
+        raise MalformedError(501, "CONNECT isn't supported: address the upstream itself")
+    if target[:1] == b"/" or (target == b"*" and method == b"OPTIONS"):
+        return target, b""
+    scheme, separator, rest = target.partition(b"://")
+    if not separator or scheme.lower() not in (b"http", b"https"):
+        raise MalformedError(400, "the request target isn't a path")
+    cut = min(at for at in (rest.find(b"/"), rest.find(b"?"), len(rest)) if at >= 0)
+    authority, path = rest[:cut], rest[cut:]
+    if not authority or authority.translate(None, HOST):
+        raise MalformedError(400, "the authority of the request target isn't a host name")
+    return (path if path[:1] == b"/" else b"/" + path), authority
+
+
+class RequestHead:
+    """One request's head. `fields` are those that may be forwarded, in order (Host among them); `body` is as in framing."""
+
+    __slots__ = ("block", "body", "expects_continue", "fields", "host", "keep_alive", "line", "method", "upgrade")
+
+    def __init__(self, line: RequestLine, fields: list[Field], block: bytes) -> None:
+        self.line = line
+        self.method = line.method
+        self.fields = fields
+        self.block = block  # start line and fields as they came where all of them may be forwarded, else empty
+        self.body: int = NO_BODY
+        self.keep_alive = line.http11
+        self.expects_continue = False
+        self.host: Field | None = None
+        self.upgrade = b""
+
+    def value(self, name: bytes) -> bytes | None:
+        """The value of the first field called `name` (lower case)."""
+        for field in self.fields:
+            if field.name == name:
+                return field.value
+        return None
+
+
+class RequestScanner:
+    """Scans heads with one set of limits; remembers request lines and fields between them."""
+
+    __slots__ = ("_lines", "_max_lines", "limits", "memo")
+
+    def __init__(self, limits: Limits | None = None, max_lines: int = 4096) -> None:
+        self.limits = limits or Limits()
+        self.memo = FieldMemo()
+        self._lines: dict[bytes, RequestLine] = {}
+        self._max_lines = max_lines
+
+    def line(self, raw: bytes) -> RequestLine:
+        line = self._lines.get(raw)
+        if line is None:
+            line = parse_request_line(raw, self.limits)
+            if len(raw) <= MAX_REMEMBERED_LINE:
+                if len(self._lines) >= self._max_lines:
+                    self._lines.clear()  # a flood of distinct targets costs parsing, never memory
+                self._lines[raw] = line
+        return line
+
+    def scan(self, block: bytes) -> RequestHead:
+        """The head in `block` (start line and fields, without the empty line); raises MalformedError."""
+        lines = block.split(b"\r\n")
+        line = self.line(lines.pop(0))
+        if len(lines) > self.limits.fields:
+            raise MalformedError(431, "too many header lines")
+        fields = self.memo.fields(lines)
+        special = [field for field in fields if field.kind]
+        if len(special) == 1 and special[0].kind == HOST_FIELD and line.http11 and not line.authority:
+            head = RequestHead(line, fields, block)
+            head.host = special[0]
+            return head
+        return _with_special(RequestHead(line, fields, block), special)
+
+
+def _with_special(head: RequestHead, special: list[Field]) -> RequestHead:
+    line = head.line
+    declared = declared_body(special, line.http11)
+    head.body = NO_BODY if declared is None else declared
+    hosts = 0
+    nominated: frozenset[bytes] = frozenset()
+    for field in special:
+        if field.kind == HOST_FIELD:
+            hosts += 1
+            head.host = field
+        elif isinstance(field, ConnectionField):
+            nominated |= field.tokens
+        elif field.kind == EXPECT:
+            if field.value.lower() != b"100-continue":
+                raise MalformedError(417, "an Expect other than 100-continue")
+            head.expects_continue = line.http11 and head.body != NO_BODY
+    if hosts > 1 or (not hosts and line.http11):
+        raise MalformedError(400, "not exactly one Host")
+    if line.authority:  # RFC 9112 §3.2.2: the target's authority wins over Host
+        head.host = parse_field(b"Host: " + line.authority)
+    head.keep_alive = b"close" not in nominated and (line.http11 or b"keep-alive" in nominated)
+    if b"upgrade" in nominated and line.http11 and head.body == NO_BODY:
+        head.upgrade = _protocol(special)
+    if line.authority or not line.http11 or any(field.kind not in PLAIN for field in special):
+        head.block = b""
+        head.fields = _forwardable(head, nominated)
+    return head
+
+
+def _forwardable(head: RequestHead, nominated: frozenset[bytes]) -> list[Field]:
+    """What may go on: no hop-by-hop field, none that Connection names. Host and Content-Length are ours to keep, whatever it names."""
+    fields = [field for field in head.fields if field.kind == CONTENT_LENGTH or (not field.kind and field.name not in nominated)]
+    if head.host is not None:
+        fields.insert(0, head.host)
+    return fields
+
+
+def _protocol(special: list[Field]) -> bytes:
+    """The protocol to upgrade to. Never h2c: behind a 101 it would carry requests past every policy."""
+    protocols = [field.value for field in special if field.kind == UPGRADE]
+    if len(protocols) != 1 or b"h2c" in protocols[0].lower():
+        return b""
+    return protocols[0]

@@ -1,0 +1,108 @@
+"""What an upstream's answer must look like to be sent on, where it ends, and what the client gets."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.forward import connection_line, forwarded_answer, needs_chunks, switching
+from slipstream_runtime.http.framing import CHUNKED, NO_BODY, UNTIL_CLOSE
+
+
+def scan(text: str, method: bytes = b"GET") -> AnswerHead:
+    return AnswerScanner().scan(text.encode("latin-1").removesuffix(b"\r\n\r\n"), method)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "HTTP/2 200 OK\r\n\r\n",
+        "HTTP/1.1 20 OK\r\n\r\n",
+        "HTTP/1.1 2000 OK\r\n\r\n",
+        "HTTP/1.1 099 No\r\n\r\n",
+        "HTTP/1.1 600 No\r\n\r\n",
+        "HTTP/1.1  200 OK\r\n\r\n",
+        "HTTP/1.1 200 O\x00K\r\n\r\n",
+        "ICY 200 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
+        "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX: a\r\n b\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nX : a\r\n\r\n",
+    ],
+)
+def test_an_answer_whose_end_is_in_doubt_is_refused(text: str) -> None:
+    """The client gets 502 instead of another request's bytes."""
+    with pytest.raises(MalformedError):
+        scan(text)
+
+
+def test_a_reason_may_be_empty_or_missing() -> None:
+    """Negative control: what servers really send is taken."""
+    for text in ("HTTP/1.1 200 \r\n\r\n", "HTTP/1.1 200\r\n\r\n", "HTTP/1.1 404 Not Found\r\n\r\n"):
+        assert scan(text).status in (200, 404)
+
+
+def test_where_an_answer_ends() -> None:
+    """RFC 9112 §6.3, in its order."""
+    assert scan("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").body == 5
+    assert scan("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n").body == CHUNKED
+    assert scan("HTTP/1.1 200 OK\r\n\r\n").body == UNTIL_CLOSE
+    assert scan("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"HEAD").body == NO_BODY
+    assert scan("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"HEAD").body == NO_BODY
+    assert scan("HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n").body == NO_BODY
+    assert scan("HTTP/1.1 204 No Content\r\n\r\n").body == NO_BODY
+    assert scan("HTTP/1.1 100 Continue\r\n\r\n").body == NO_BODY
+
+
+def test_a_connection_that_ends_with_its_body_is_not_reused() -> None:
+    """Nor one whose upstream says close or speaks HTTP/1.0."""
+    assert scan("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").keep_alive
+    assert not scan("HTTP/1.1 200 OK\r\n\r\n").keep_alive
+    assert not scan("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n").keep_alive
+    assert not scan("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n").keep_alive
+    assert scan("HTTP/1.0 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\n").keep_alive
+
+
+def test_an_answer_is_sent_on_without_what_belongs_to_the_other_hop() -> None:
+    """Hop-by-hop fields are dropped, ours are added, framing is ours."""
+    head = scan("HTTP/1.0 200 Fine\r\nConnection: keep-alive, X-P\r\nX-P: 1\r\nKeep-Alive: 5\r\nA: b\r\nContent-Length: 3\r\n\r\n")
+    assert forwarded_answer(head, b"\r\nAge: 1", b"\r\nConnection: close", False) == (
+        b"HTTP/1.1 200 Fine\r\nA: b\r\nContent-Length: 3\r\nAge: 1\r\nConnection: close\r\n\r\n"
+    )
+    chunked = scan("HTTP/1.1 200 OK\r\nTransfer-Encoding: CHUNKED\r\n\r\n")
+    assert forwarded_answer(chunked, b"", b"", True) == b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+def test_a_204_carries_no_length() -> None:
+    """RFC 9110 §8.6."""
+    assert (
+        forwarded_answer(scan("HTTP/1.1 204 No\r\nContent-Length: 0\r\nA: b\r\n\r\n"), b"", b"", False)
+        == b"HTTP/1.1 204 No\r\nA: b\r\n\r\n"
+    )
+
+
+def test_head_and_304_keep_the_length_they_describe() -> None:
+    """It says what GET would have sent."""
+    assert b"Content-Length: 5" in forwarded_answer(scan("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", b"HEAD"), b"", b"", False)
+
+
+def test_a_body_of_unknown_length_is_chunked_only_for_who_can_read_it() -> None:
+    """HTTP/1.0 gets it until close."""
+    assert needs_chunks(UNTIL_CLOSE, True)
+    assert needs_chunks(CHUNKED, True)
+    assert not needs_chunks(CHUNKED, False)
+    assert not needs_chunks(5, True)
+    assert connection_line(False, True) == b"\r\nConnection: keep-alive"
+    assert connection_line(True, True) == b""
+    assert connection_line(True, False) == b"\r\nConnection: close"
+
+
+def test_a_101_names_the_protocol() -> None:
+    """What comes after it isn't HTTP any more."""
+    head = scan("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n")
+    assert switching(head) == (
+        b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    )
