@@ -1,0 +1,90 @@
+"""CachePolicy: which answers are stored, for whom, how long, and what ends them. Declarations only."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from slipstream_api.models.fields import SET, Duration, HeaderName, Model, Name, Percent, Size, Token, map_of
+from slipstream_api.models.match import Match, TargetRefs
+
+
+class Storage(Model):
+    """Bounds of the policy's store in each pod."""
+
+    max_bytes: Size = Field(default="64Mi", description="Most memory for stored answers, overheads included.")
+    max_entries: Annotated[int, Field(ge=1, le=10_000_000)] = Field(default=50_000, description="Most stored answers.")
+    max_entry_bytes: Size = Field(default="1Mi", description="A larger answer is passed through and not stored.")
+    eviction: Literal["LRU", "SIEVE"] = Field(default="LRU", description="Which answer makes room for a new one.")
+
+
+class Partition(Model):
+    """Whose data a stored answer may be served to."""
+
+    type: Literal["PerCaller", "Shared", "Header"] = Field(
+        description="PerCaller: by Authorization, Cookie and MCP session. Header: by the named headers. Shared: everyone."
+    )
+    headers: Annotated[tuple[HeaderName, ...], Field(max_length=8, json_schema_extra=SET)] = Field(
+        default=(), description="With type Header: the headers that say whose data it is; a request without any is not cached."
+    )
+
+
+class Key(Model):
+    """What, besides method, path and partition, makes two requests the same."""
+
+    query: Literal["All", "None"] = Field(default="All", description="Whether the query string is part of the key.")
+    headers: Annotated[tuple[HeaderName, ...], Field(max_length=16, json_schema_extra=SET)] = Field(
+        default=(), description="Request headers that are part of the key."
+    )
+
+
+class CacheRule(Model):
+    """Answers to store."""
+
+    name: Name = Field(description="Name of the rule, unique among the policies of a pool.")
+    match: Match = Field(description="The operations whose answers are stored.")
+    ttl: Duration = Field(description="How long an answer is fresh; with upstreamDirectives Honor at most so long.")
+    ttl_jitter_percent: Percent = Field(
+        default=10, description="Shortens each answer's time by up to so much, so that they don't all expire at once; 10 if not set."
+    )
+    stale_while_revalidate: Duration = Field(
+        default="0s", description="How long after its time an answer is still served while a new one is fetched; 0s if not set."
+    )
+    stale_if_error: Duration = Field(
+        default="0s", description="How long after its time an answer may stand in for a failed one (fallback StaleCache); 0s if not set."
+    )
+    partition: Partition = Field(default=Partition(type="PerCaller"), description="Whose data it is; PerCaller if not set.")
+    key: Key = Field(default=Key(), description="What makes two requests the same besides path and partition.")
+    upstream_directives: Literal["Honor", "Ignore"] = Field(
+        default="Honor", description="Whether Cache-Control and its like of the upstream shorten or forbid storing; Honor if not set."
+    )
+    tags: Annotated[tuple[Token, ...], Field(max_length=16, json_schema_extra=SET)] = Field(
+        default=(), description="Names by which invalidations end these answers."
+    )
+
+
+class Invalidation(Model):
+    """Operations after which stored answers are dead."""
+
+    name: Name = Field(description="Name of the invalidation.")
+    match: Match = Field(description="The operations that change data.")
+    tags: Annotated[tuple[Token, ...], Field(min_length=1, max_length=16, json_schema_extra=SET)] = Field(
+        description="Whatever carries one of these tags ends, when the operation starts and again when it is done."
+    )
+
+
+class CachePolicySpec(Model):
+    """Which answers of the targeted pools are stored."""
+
+    target_refs: TargetRefs = Field(description="The pools that this policy is for.")
+    mode: Literal["Enforce", "Shadow", "Disabled"] = Field(
+        default="Enforce", description="Shadow counts what would have been served from the cache and changes nothing."
+    )
+    storage: Storage = Field(default=Storage(), description="Bounds of the store in each pod.")
+    rules: Annotated[tuple[CacheRule, ...], Field(max_length=64, json_schema_extra=map_of("name"))] = Field(
+        default=(), description="Answers to store; the most specific match wins."
+    )
+    invalidations: Annotated[tuple[Invalidation, ...], Field(max_length=64, json_schema_extra=map_of("name"))] = Field(
+        default=(), description="Operations that end stored answers."
+    )
