@@ -1,7 +1,7 @@
 """Conditions: their types, their reasons, and how one is set. Pure; the time is an argument.
 
-Source: Kubernetes API conventions, GEP-713 (Accepted, ResolvedRefs, Programmed, Enforced), kstatus (Reconciling and Stalled are present only
-while abnormal; only Stalled=True means failed).
+Source: Kubernetes API conventions; GEP-713 (Accepted, ResolvedRefs, Programmed, Enforced); kstatus (Reconciling and Stalled are present
+only while abnormal; only Stalled=True means failed).
 """
 
 from __future__ import annotations
@@ -114,7 +114,7 @@ def condition(type_: str, status: Status, reason: str, message: str, generation:
 
 
 def set_condition(conditions: Sequence[Mapping[str, Any]], new: Mapping[str, Any], now: str) -> tuple[Condition, ...]:
-    """`conditions` with `new` in the place of its type (else at the end); its time moves to `now` (RFC 3339) only when its status changes."""
+    """`conditions` with `new` in the place of its type, else at the end; its time is `now` (RFC 3339) only when its status changes."""
     old = next((c for c in conditions if c["type"] == new["type"]), None)
     since = old["lastTransitionTime"] if old is not None and old["status"] == new["status"] else now
     placed = {**new, "lastTransitionTime": since}

@@ -1,4 +1,4 @@
-"""A policy or load test as data: who it is, since when, and its spec. Pure; says nothing of where it came from (a file or the API server)."""
+"""A policy or load test as data: who it is, since when, and its spec. Pure; knows nothing of where it came from."""
 
 from __future__ import annotations
 

@@ -1,0 +1,47 @@
+"""What can be said about a policy without a pod: its mode, its lost rules, its fields that nothing enforces yet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from slipstream_api.compile.findings import Finding, finding
+from slipstream_api.conditions import Reason, Type
+from slipstream_api.enforcement import not_enforced
+from slipstream_api.models import CachePolicySpec, CircuitBreakerSpec
+from slipstream_api.resources import Resource
+
+
+def warning(resource: Resource) -> tuple[Finding, ...]:
+    """A Warning that names the fields that are accepted but not enforced."""
+    fields = not_enforced(resource)
+    if not fields:
+        return ()
+    message = f"accepted, but not enforced by this version: {', '.join(fields)}"
+    return (finding(resource, Type.WARNING, "True", Reason.NOT_ENFORCED, message),)
+
+
+def enforced(policy: Resource, lost: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Enforced (and Accepted=False where nothing is left) of a policy whose lost rules are `lost`."""
+    mode = getattr(policy.spec, "mode", "Enforce")
+    if mode == "Disabled":
+        return (finding(policy, Type.ENFORCED, "False", Reason.DISABLED, "spec.mode is Disabled"),)
+    if mode == "Shadow":
+        return (finding(policy, Type.ENFORCED, "False", Reason.SHADOWED, "spec.mode is Shadow: it is measured and changes nothing"),)
+    if not lost:
+        message = "in force" if mode == "Enforce" else f"in force: spec.mode is {mode}"
+        return (finding(policy, Type.ENFORCED, "True", Reason.ENFORCED, message),)
+    message = "; ".join(sorted({f.message for f in lost}))
+    if {(f.rule, f.message.split(" ", 1)[0]) for f in lost} >= _names(policy):
+        return (
+            finding(policy, Type.ACCEPTED, "False", Reason.CONFLICTED, message),
+            finding(policy, Type.ENFORCED, "False", Reason.OVERRIDDEN, message),
+        )
+    return (finding(policy, Type.ENFORCED, "False", Reason.PARTIALLY_ENFORCED, message),)
+
+
+def _names(policy: Resource) -> set[tuple[str | None, str]]:
+    if isinstance(policy.spec, CachePolicySpec):
+        return {(r.name, "rule") for r in policy.spec.rules} | {(i.name, "invalidation") for i in policy.spec.invalidations}
+    if isinstance(policy.spec, CircuitBreakerSpec):
+        return {(r.name, "rule") for r in policy.spec.rules}
+    return set()
