@@ -1,0 +1,295 @@
+"""One circuit: closed, open, half-open, or forced; in Shadow it decides the same and refuses nothing. Pure; judges no message (outcomes).
+
+Every call that is let through carries a permit, a number that is never used again after a change of state: results of an older
+generation, and of probes whose lease ran out, are ignored. `release` gives a permit back without a result.
+
+| state    | acquire                       | a result                                  | leaves when                        |
+| Closed   | permit                        | counts in the window                      | a trip condition holds: Open       |
+| Open     | refused                       | ignored                                   | its time is over: HalfOpen         |
+| HalfOpen | a lease, `max_probes` at once | counts as a probe; no result in time: bad | enough good: Closed; too bad: Open |
+| Forced*  | as forced                     | ignored                                   | told to                            |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Literal
+
+from slipstream_api import config
+from slipstream_runtime.cores.window import FAILED, SLOW, Window, window
+
+State = Literal["Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed"]
+Force = Literal["", "ForcedOpen", "ForcedClosed"]
+
+REFUSED: Final = -1  # the call must not be made
+UNCOUNTED: Final = 0  # the call may be made, its result means nothing
+LEASE_SECONDS: Final = 60.0  # of a probe, where the pool's request timeout isn't given
+
+
+class Transition:
+    """A change of state, for logs and events."""
+
+    __slots__ = ("after", "before", "calls", "failures", "operation", "reason", "rule", "slow")
+
+    def __init__(self, breaker: Breaker, before: State, after: State, reason: str) -> None:
+        self.rule = breaker.rule.name
+        self.operation = breaker.operation
+        self.before: State = before
+        self.after: State = after
+        self.reason = reason
+        self.calls: int = breaker.window.calls
+        self.failures: int = breaker.window.failures
+        self.slow: int = breaker.window.slow
+
+
+class Breaker:
+    """The circuit of `rule`, or of one operation under it. Counters: `trips`, `refused`, `would_refuse` (in Shadow)."""
+
+    __slots__ = (
+        "_base",
+        "_consecutive",
+        "_forced",
+        "_good",
+        "_lease",
+        "_leases",
+        "_on_transition",
+        "_open_until",
+        "_random",
+        "_results",
+        "_serial",
+        "_since",
+        "_slow_after",
+        "_state",
+        "_streak",
+        "operation",
+        "refused",
+        "rule",
+        "shadow",
+        "trips",
+        "window",
+        "would_refuse",
+    )
+
+    def __init__(
+        self,
+        rule: config.BreakerRule,
+        operation: str,
+        now: float,
+        random: Callable[[], float],
+        on_transition: Callable[[Transition], None],
+        lease: float = LEASE_SECONDS,
+    ) -> None:
+        self.rule = rule
+        self.operation = operation
+        self._random = random
+        self._on_transition = on_transition
+        self._lease: float = lease
+        self._serial: int = 1  # the last permit's number
+        self._base: int = 1  # the first number of this generation
+        self._state: State = "Closed"
+        self._forced: Force = ""  # by command; the rule's mode otherwise
+        self._since: float = now
+        self._open_until: float = 0.0
+        self._streak: int = 0  # trips since it was last closed
+        self._consecutive: int = 0
+        self._leases: dict[int, float] = {}
+        self._good: int = 0
+        self._results: int = 0
+        self.window: Window = window(rule.window, now)
+        self.trips: int = 0
+        self.refused: int = 0
+        self.would_refuse: int = 0
+        self.shadow: bool = rule.mode == "Shadow"
+        self._slow_after: float = rule.trip.slow_call_duration_ms / 1_000
+
+    # What the data path calls
+
+    def acquire(self, now: float) -> int:
+        """A permit for one call, or REFUSED. Give it back once, by `record` or `release`."""
+        if self._state == "Closed" and not self._forced and self.rule.mode in ("Enforce", "Shadow"):
+            return self._base
+        forced = self.forced
+        if forced:
+            if forced == "ForcedClosed":
+                return UNCOUNTED
+            self.refused += 1
+            return REFUSED
+        permit = self._probe(now)
+        if permit != REFUSED:
+            return permit
+        if self.shadow:
+            self.would_refuse += 1
+            return UNCOUNTED
+        self.refused += 1
+        return REFUSED
+
+    def record(self, permit: int, failed: bool, seconds: float, now: float) -> None:
+        """The result of a call that took `seconds`."""
+        if permit < self._base or self.forced:
+            return
+        slow = seconds >= self._slow_after
+        if self._state == "Closed":
+            self._count(failed, slow, now)
+        elif self._state == "HalfOpen" and permit in self._leases:
+            del self._leases[permit]
+            self._probed(not failed and not (slow and self.rule.trip.slow_call_rate_percent), now)
+
+    def release(self, permit: int) -> None:
+        """The call has no result: cancelled, refused by our own pool, or answered with what isn't the upstream's fault nor merit."""
+        self._leases.pop(permit, None)
+
+    # What people and reloads call
+
+    def state(self, now: float) -> State:
+        """As a call would find it."""
+        forced = self.forced
+        if forced:
+            return forced
+        if self._state == "Open" and now >= self._open_until:
+            return "HalfOpen"
+        return self._state
+
+    def since(self, now: float) -> float:
+        """Seconds in this state."""
+        if not self.forced and self._state == "Open" and now >= self._open_until:
+            return now - self._open_until
+        return now - self._since
+
+    def retry_after(self, now: float) -> float:
+        """Seconds until a call may be let through; 0 when one may be now, and when nobody can say (forced, all probes under way)."""
+        if self.forced or self._state != "Open":
+            return 0.0
+        return max(0.0, self._open_until - now)
+
+    @property
+    def forced(self) -> Force:
+        """By command, else by the rule's mode."""
+        if self._forced:
+            return self._forced
+        mode = self.rule.mode
+        return mode if mode == "ForcedOpen" or mode == "ForcedClosed" else ""
+
+    def force(self, forced: Force, now: float) -> None:
+        """Holds the circuit, whatever its rule's mode; until `reset`."""
+        before = self.state(now)
+        self._forced = forced
+        self._since = now
+        self._announce(before, self.state(now), "command")
+
+    def reset(self, now: float) -> None:
+        """Back to closed with nothing counted; lifts `force`, not a forced mode of the rule."""
+        before = self.state(now)
+        self._forced = ""
+        self._close(now)
+        self._announce(before, self.state(now), "command")
+
+    def reconfigure(self, rule: config.BreakerRule, lease: float, now: float) -> None:
+        """New parameters. State, trips and probes stay; so does what was counted, where the window is the same."""
+        before = self.state(now)
+        same_window = (rule.window.type, rule.window.calls, rule.window.duration_ms) == (
+            self.rule.window.type,
+            self.rule.window.calls,
+            self.rule.window.duration_ms,
+        )
+        if not same_window:
+            self.window = window(rule.window, now)
+        self.rule = rule
+        self.shadow = rule.mode == "Shadow"
+        self._slow_after = rule.trip.slow_call_duration_ms / 1_000
+        self._lease = lease
+        self._open_until = min(self._open_until, now + rule.open.max_duration_ms / 1_000)
+        after = self.state(now)
+        if after != before:
+            self._since = now
+            self._announce(before, after, "reload")
+
+    def expire(self, now: float) -> None:
+        """Counts probes whose lease ran out as bad; `acquire` does so by itself, a sweep may."""
+        if self._state == "HalfOpen" and self._leases:
+            for permit in [permit for permit, deadline in self._leases.items() if now >= deadline]:
+                if self._leases.pop(permit, None) is not None:
+                    self._probed(False, now)
+
+    # Decisions
+
+    def _probe(self, now: float) -> int:
+        if self._state == "Open":
+            if now < self._open_until:
+                return REFUSED
+            self._half_open(now)
+        else:
+            self.expire(now)
+            if self._state != "HalfOpen":
+                return REFUSED
+        if len(self._leases) >= self.rule.half_open.max_probes:
+            return REFUSED
+        self._serial += 1
+        self._leases[self._serial] = now + self._lease
+        return self._serial
+
+    def _count(self, failed: bool, slow: bool, now: float) -> None:
+        counted = self.window
+        counted.record((FAILED if failed else 0) | (SLOW if slow else 0), now)
+        self._consecutive = self._consecutive + 1 if failed else 0
+        trip = self.rule.trip
+        if failed and trip.consecutive_failures and self._consecutive >= trip.consecutive_failures:
+            self._open(now, "consecutive-failures")
+        elif (counted.failures or counted.slow) and counted.calls >= self._minimum():
+            percent = 100
+            if trip.failure_rate_percent and counted.failures * percent >= trip.failure_rate_percent * counted.calls:
+                self._open(now, "failure-rate")
+            elif trip.slow_call_rate_percent and counted.slow * percent >= trip.slow_call_rate_percent * counted.calls:
+                self._open(now, "slow-call-rate")
+
+    def _minimum(self) -> int:
+        settings = self.rule.window
+        return min(settings.minimum_calls, settings.calls) if settings.type == "Count" else settings.minimum_calls
+
+    def _probed(self, good: bool, now: float) -> None:
+        """Closes or opens as soon as the remaining probes can't change which."""
+        self._results += 1
+        self._good += good
+        settings = self.rule.half_open
+        needed = -(-settings.success_rate_percent * settings.minimum_probes // 100)  # rounded up
+        if self._results >= settings.minimum_probes and self._good >= needed:
+            before = self._state
+            self._close(now)
+            self._announce(before, "Closed", "probes-succeeded")
+        elif self._results - self._good > settings.minimum_probes - needed:
+            self._open(now, "probes-failed")
+
+    # Changes of state
+
+    def _enter(self, state: State, now: float) -> None:
+        self._state = state
+        self._since = now
+        self._serial += 1
+        self._base = self._serial
+        self._leases = {}
+        self._good = self._results = self._consecutive = 0
+
+    def _open(self, now: float, reason: str) -> None:
+        before = self._state
+        settings = self.rule.open
+        factor = float(settings.backoff_percent / 100) ** min(self._streak, 64)
+        duration = min(settings.duration_ms / 1_000 * factor, settings.max_duration_ms / 1_000)
+        duration *= 1.0 - settings.jitter_percent / 100 * self._random()  # shorter only, so that the cap holds and is spread as well
+        self._open_until = now + duration
+        self._streak += 1
+        self.trips += 1
+        self._enter("Open", now)
+        self._announce(before, "Open", reason)
+        self.window.clear()
+
+    def _half_open(self, now: float) -> None:
+        self._enter("HalfOpen", now)
+        self._announce("Open", "HalfOpen", "open-time-over")
+
+    def _close(self, now: float) -> None:
+        self._enter("Closed", now)
+        self._streak = 0
+        self.window.clear()
+
+    def _announce(self, before: State, after: State, reason: str) -> None:
+        if before != after:
+            self._on_transition(Transition(self, before, after, reason))

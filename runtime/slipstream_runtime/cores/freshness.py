@@ -1,0 +1,109 @@
+"""May this answer be stored, and for how long: RFC 9111, conservative. Pure; reads heads, the caller adds that the body is complete.
+
+The rule's TTL is the most; upstream directives (Honor) can only shorten it or forbid. `private` may be stored where the partition
+holds every identity the request showed, because the partition then is that caller's private cache; never under Shared. Ignore
+disregards Cache-Control, Expires and Age, but never Vary and Set-Cookie: those say what the answer is, not how long it lasts.
+Only 200 is stored: other statuses are either errors, partial, or rare enough not to be worth a wrong answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from slipstream_runtime.cores.directives import Directives, delta_seconds, http_date
+from slipstream_runtime.cores.fields import HeaderField, split_list
+from slipstream_runtime.cores.key import CacheRequest
+from slipstream_runtime.cores.plan import CachePlan
+
+_INTEREST: Final = frozenset((b"cache-control", b"vary", b"set-cookie", b"content-range", b"age", b"expires", b"date"))
+
+
+class Storing:
+    """The judgement on one answer: with `detail` it isn't stored, and `detail` says why (a token for Cache-Status)."""
+
+    __slots__ = ("age", "detail", "received", "stale", "ttl")
+
+    def __init__(self, detail: str, received: float, ttl: float = 0.0, age: float = 0.0, stale: float = 0.0) -> None:
+        self.detail = detail
+        self.received = received  # when the head came
+        self.ttl = ttl  # seconds from `received`, jitter included
+        self.age = age  # how old it was when it came
+        self.stale = stale  # seconds after `ttl` for which it may stand in for an error
+
+
+def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[HeaderField], now: float, delay: float = 0.0) -> Storing:
+    """Whether an answer (head received at `now`, `delay` seconds after the request was sent) may be stored under `plan`."""
+    if request.bypass:
+        return Storing(request.bypass, now)
+    if status != 200:
+        return Storing("status", now)
+    picked = [field for field in fields if field.name in _INTEREST]
+    covered = plan.interest.covered
+    for field in picked:
+        if field.name == b"set-cookie" or field.name == b"content-range":
+            return Storing(field.name.decode("ascii"), now)
+        if field.name == b"vary" and any(member not in covered for member in split_list(field.value)):
+            return Storing("vary", now)
+    ttl, stale = plan.ttl, plan.stale
+    if plan.jitter:
+        ttl *= 1.0 - plan.jitter * plan.cache.random()  # shorter only: neither policy nor upstream allowed more
+    if not plan.honor:
+        return Storing("", now, ttl, delay, stale)
+    return _honour(plan, request, picked, Storing("", now, ttl, _age(picked) + delay, stale))
+
+
+def _honour(plan: CachePlan, request: CacheRequest, fields: list[HeaderField], storing: Storing) -> Storing:
+    directives = Directives(fields)
+    shared = plan.interest.shared
+    storing.detail = _forbidden(directives, shared, request.credential)
+    if storing.detail:
+        return storing
+    lifetime = _lifetime(directives, fields, shared)
+    if lifetime is not None:
+        storing.ttl = min(storing.ttl, lifetime - storing.age)
+        if storing.ttl <= 0:
+            storing.detail = "expired"
+            return storing
+    if b"must-revalidate" in directives or b"proxy-revalidate" in directives or b"s-maxage" in directives:
+        storing.stale = 0.0  # RFC 9111 §4.2.4: not to be served stale
+    stale_if_error = directives.seconds(b"stale-if-error")
+    if stale_if_error is not None:
+        storing.stale = min(storing.stale, stale_if_error)
+    return storing
+
+
+def _forbidden(directives: Directives, shared: bool, credential: bool) -> str:
+    """Why the upstream forbids storing, empty where it doesn't. Field lists of `private` and `no-cache` count as the whole answer."""
+    if not directives.names:
+        return "credential" if credential else ""
+    if b"no-store" in directives:
+        return "no-store"
+    if b"no-cache" in directives:
+        return "no-cache"
+    if b"private" in directives and (shared or credential):
+        return "private"
+    if credential and not (b"public" in directives or b"s-maxage" in directives or b"must-revalidate" in directives):
+        return "credential"  # RFC 9111 §3.5
+    return ""
+
+
+def _lifetime(directives: Directives, fields: list[HeaderField], shared: bool) -> int | None:
+    """The upstream's freshness lifetime, None where it gives none (RFC 9111 §4.2.1)."""
+    for_shared = directives.seconds(b"s-maxage")
+    for_all = directives.seconds(b"max-age")
+    if for_shared is not None:
+        return for_shared if shared or for_all is None else min(for_shared, for_all)
+    if for_all is not None:
+        return for_all
+    expires = [http_date(field.value) for field in fields if field.name == b"expires"]
+    if not expires:
+        return None
+    dates = [http_date(field.value) for field in fields if field.name == b"date"]
+    if len(dates) != 1 or dates[0] is None:
+        return 0  # without a Date there is nothing to count from but a wall clock, which we don't trust
+    return min(0 if moment is None else moment - dates[0] for moment in expires)
+
+
+def _age(fields: list[HeaderField]) -> float:
+    """How old the answer says it is; the largest of what can be read."""
+    return max((float(delta_seconds(field.value)) for field in fields if field.name == b"age"), default=0.0)

@@ -1,0 +1,135 @@
+"""Generations: what was invalidated since a read began, in O(1) a write and one comparison a hit. Pure; stores no answer.
+
+Every invalidation takes the next number of one counter (`epoch`) and writes it to the scopes it touches. Whatever was captured
+before that number, and touches the same scope, is dead. Scopes are the pool as a whole, each tag, and two sets of stripes over
+which paths and partitions are hashed: a collision invalidates more than needed, never less, and memory is fixed.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+EVERYTHING: Final = 0  # the scope of the whole pool
+STRIPES: Final = 1024  # of paths, and as many of partitions: 16 kB a pool, and 1 in 1,000 unrelated entries dies with a write
+MAX_TAGS: Final = 65_536  # ever seen in one pool; further ones share the scope of the whole pool
+_PATHS: Final = 1
+_PARTITIONS: Final = _PATHS + STRIPES
+_TAGS: Final = _PARTITIONS + STRIPES
+
+
+class Snapshot:
+    """What one read may be stored, joined or served against."""
+
+    __slots__ = ("_partition", "_path", "_tags", "epoch", "generations")
+
+    def __init__(self, generations: Generations, epoch: int, tags: tuple[int, ...], path: int, partition: int) -> None:
+        self.generations = generations
+        self.epoch = epoch
+        self._tags = tags
+        self._path = path
+        self._partition = partition
+
+    def current(self) -> bool:
+        """Nothing that this read depends on was invalidated since the capture."""
+        epoch = self.epoch
+        if self.generations.epoch == epoch:
+            return True
+        last = self.generations.last
+        if last[EVERYTHING] > epoch or last[self._path] > epoch or last[self._partition] > epoch:
+            return False
+        for tag in self._tags:  # noqa: SIM110 (a generator costs more than the loop)
+            if last[tag] > epoch:
+                return False
+        return True
+
+    def writing(self) -> bool:
+        """A write is in flight to something that this read depends on."""
+        if not self.generations.writes:
+            return False
+        writing = self.generations.writing
+        if writing[EVERYTHING] or writing[self._path]:
+            return True
+        return any(writing[tag] for tag in self._tags)
+
+    def storable(self) -> bool:
+        """An answer to this read may be stored now."""
+        return self.current() and not self.writing()
+
+
+class Write:
+    """One write in flight; `end` is due however it ended, also when its outcome is unknown."""
+
+    __slots__ = ("_generations", "_scopes")
+
+    def __init__(self, generations: Generations, scopes: tuple[int, ...]) -> None:
+        self._generations = generations
+        self._scopes = scopes
+
+    def end(self) -> None:
+        """Invalidates again and lets reads be stored again. Further calls do nothing."""
+        scopes = self._scopes
+        if scopes:
+            self._scopes = ()
+            self._generations._end(scopes)
+
+
+class Generations:
+    """The generations of one pool; lives as long as the pool, across reloads. `epoch`, `last`, `writing`, `writes` are for Snapshot."""
+
+    __slots__ = ("_tags", "epoch", "last", "writes", "writing")
+
+    def __init__(self) -> None:
+        self.epoch: int = 0
+        self.last: list[int] = [0] * _TAGS  # by scope: the epoch that last touched it
+        self.writing: list[int] = [0] * _TAGS  # by scope: writes in flight
+        self.writes: int = 0  # in flight, in all
+        self._tags: dict[str, int] = {}
+
+    def tag(self, name: str) -> int:
+        """The scope of a tag that the configuration names (kept for the pool's life)."""
+        scope = self._tags.get(name)
+        if scope is None:
+            if len(self._tags) >= MAX_TAGS:
+                return EVERYTHING
+            scope = self._tags[name] = len(self.last)
+            self.last.append(0)
+            self.writing.append(0)
+        return scope
+
+    def capture(self, tags: tuple[int, ...], partition: int, path: str) -> Snapshot:
+        """The present, before a read begins. `partition` is any hash of the partition, `tags` are scopes."""
+        return Snapshot(self, self.epoch, tags, _PATHS + hash(path) % STRIPES, _PARTITIONS + partition % STRIPES)
+
+    def begin_write(self, tags: tuple[int, ...], path: str) -> Write:
+        """Invalidates `tags` and `path` (RFC 9111 §4.4), and keeps reads of them from being stored until the write's `end`."""
+        scopes = (*tags, _PATHS + hash(path) % STRIPES)
+        self.bump(scopes)
+        self.writes += 1
+        for scope in scopes:
+            self.writing[scope] += 1
+        return Write(self, scopes)
+
+    def _end(self, scopes: tuple[int, ...]) -> None:
+        self.bump(scopes)
+        self.writes -= 1
+        for scope in scopes:
+            self.writing[scope] -= 1
+
+    def bump(self, scopes: tuple[int, ...]) -> None:
+        """Everything captured so far that depends on one of `scopes` is dead."""
+        self.epoch += 1
+        for scope in scopes:
+            self.last[scope] = self.epoch
+
+    def bump_tags(self, names: tuple[str, ...]) -> int:
+        """As `bump`, by name, for commands; how many of the names are known here."""
+        scopes = tuple(self._tags[name] for name in names if name in self._tags)
+        if scopes:
+            self.bump(scopes)
+        return len(scopes)
+
+    def bump_partition(self, partition: int) -> None:
+        self.bump((_PARTITIONS + partition % STRIPES,))
+
+    def bump_everything(self) -> None:
+        self.bump((EVERYTHING,))

@@ -1,0 +1,121 @@
+"""One pass over a request's lines: its cache key, its partition, and what it asks of a cache. Pure; remembers nothing of any caller.
+
+The key is a keyed hash over length-delimited fields, so no two requests that differ in one of them share it, and nobody outside the
+process can search for a collision (`secret`)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from slipstream_runtime.cores.directives import Directives
+from slipstream_runtime.cores.fields import HeaderField
+from slipstream_runtime.cores.identity import CONDITIONAL, CONTROL, CREDENTIAL, FLAGS, KEYED, OVERRIDE, PARTITION, RANGE, Interest
+
+KEY_BYTES: Final = 16
+MASK: Final = (1 << FLAGS) - 1
+NO_LIMIT: Final = -1
+
+
+class CacheRequest:
+    """What one request asks of the cache. With `bypass` it goes past the cache, and the rest is meaningless."""
+
+    __slots__ = ("bypass", "credential", "key", "max_age", "min_fresh", "only_if_cached", "partition", "refresh")
+
+    def __init__(self, key: bytes, partition: int, bypass: str = "") -> None:
+        self.key = key
+        self.partition = partition  # a hash, for generations; never an identity
+        self.bypass = bypass  # why; a token for Cache-Status
+        self.credential: bool = False  # it carries an identity that isn't part of the key
+        self.refresh: bool = False  # must be answered by the upstream; the answer may be stored
+        self.only_if_cached: bool = False  # 504 rather than the upstream
+        self.max_age: int = NO_LIMIT  # seconds; an older answer won't do
+        self.min_fresh: int = 0  # seconds for which the answer must stay fresh
+
+
+class KeyReader:
+    """Reads requests for one cache rule."""
+
+    __slots__ = ("_by_name", "_prefix", "_secret", "_shared", "_whole_target", "interest")
+
+    def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
+        self.interest = interest
+        self._by_name: dict[bytes, int] = interest.by_name
+        self._shared: bool = interest.shared
+        self._whole_target: bool = whole_target
+        self._secret: bytes = secret
+        self._prefix: bytes = len(identity).to_bytes(4, "big") + identity
+
+    def read(self, method: bytes, target: bytes, fields: Sequence[HeaderField], has_body: bool = False) -> CacheRequest:
+        """What the request asks. `target` is path and query as they go upstream."""
+        if not self._whole_target:
+            target = target.partition(b"?")[0]
+        parts = [self._prefix, len(method).to_bytes(4, "big"), method, len(target).to_bytes(4, "big"), target]
+        identified = self._shared
+        partition = other = last = 0
+        ordered = True
+        by_name = self._by_name
+        for field in fields:
+            code = by_name.get(field.name)
+            if code is None:
+                continue
+            if code & KEYED:
+                value = field.value
+                number = code >> FLAGS
+                ordered = ordered and number >= last
+                last = number
+                parts.append(number.to_bytes(2, "big") + len(value).to_bytes(4, "big") + value)
+                if code & PARTITION:
+                    partition = hash((partition, number, value))
+                    identified = identified or value != b""
+            other |= code & MASK
+        if not ordered:
+            parts[5:] = sorted(parts[5:], key=_number)  # stable: repetitions keep their order, the names' order doesn't matter
+        if other & CREDENTIAL:
+            parts.append(b"\xff\xff")  # never mixes with answers to requests without one
+        bypass = _bypass(other, identified, has_body)
+        if bypass:
+            return CacheRequest(b"", partition, bypass)
+        key = hashlib.blake2b(b"".join(parts), digest_size=KEY_BYTES, key=self._secret).digest()
+        request = CacheRequest(key, partition)
+        request.credential = bool(other & CREDENTIAL)
+        if other & CONTROL:
+            _control(request, fields)
+        return request
+
+
+def _number(part: bytes) -> bytes:
+    return part[:2]
+
+
+def _bypass(flags: int, identified: bool, has_body: bool) -> str:
+    if not identified:
+        return "no-identity"
+    if has_body:
+        return "body"
+    if flags & RANGE:
+        return "range"
+    if flags & CONDITIONAL:
+        return "conditional"
+    if flags & OVERRIDE:
+        return "method-override"
+    return ""
+
+
+def _control(request: CacheRequest, fields: Iterable[HeaderField]) -> None:
+    """What the request's own Cache-Control asks (RFC 9111 §5.2.1); Pragma counts only without one (§5.4)."""
+    fields = list(fields)
+    directives = Directives(fields)
+    if b"no-store" in directives:
+        request.bypass = "no-store"
+        return
+    if directives.names:
+        request.refresh = b"no-cache" in directives
+    else:
+        request.refresh = any(field.name == b"pragma" and b"no-cache" in field.value.lower() for field in fields)
+    max_age = directives.seconds(b"max-age")
+    request.max_age = NO_LIMIT if max_age is None else max_age
+    request.refresh = request.refresh or max_age == 0
+    request.min_fresh = directives.seconds(b"min-fresh") or 0
+    request.only_if_cached = b"only-if-cached" in directives

@@ -1,0 +1,114 @@
+"""A cache rule made ready for the data path, and what one pool's cache keeps across reloads. Pure; decides nothing about a message."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from typing import Any, Final
+
+from slipstream_api import config
+from slipstream_runtime.cores.generations import Generations
+from slipstream_runtime.cores.identity import Interest
+from slipstream_runtime.cores.key import KeyReader
+
+SECRET_BYTES: Final = 32  # of blake2b's key, at most 64
+
+
+class CacheCounters:
+    """Figures of one policy on one pool; the data path counts the first six, the store the rest."""
+
+    __slots__ = ("bypass", "bytes", "coalesced", "entries", "evictions", "hits", "misses", "rejected", "stale", "stored")
+
+    def __init__(self) -> None:
+        self.hits: int = 0
+        self.misses: int = 0
+        self.stale: int = 0
+        self.coalesced: int = 0
+        self.bypass: int = 0
+        self.rejected: int = 0  # answers that may not be stored
+        self.stored: int = 0
+        self.evictions: int = 0
+        self.entries: int = 0
+        self.bytes: int = 0
+
+
+class PoolCache:
+    """One pool's cache state that survives reloads. A pool that is removed and comes back gets a new one: its old answers are dead."""
+
+    __slots__ = ("_counters", "_invalidations", "generations", "random", "secret")
+
+    def __init__(self, secret: bytes, random: Callable[[], float]) -> None:
+        self.secret = secret  # SECRET_BYTES random octets, one per process
+        self.random = random
+        self.generations = Generations()
+        self._counters: dict[str, CacheCounters] = {}
+        self._invalidations: dict[str, bytes] = {}
+
+    def counters(self, policy: str) -> CacheCounters:
+        """The figures of a policy, from zero when it is new."""
+        counters = self._counters.get(policy)
+        if counters is None:
+            counters = self._counters[policy] = CacheCounters()
+        return counters
+
+    def commit(self, pool: config.Pool) -> None:
+        """To be called when `pool` comes into force: a tag whose invalidations changed loses its answers, since writes went unseen."""
+        invalidations = _by_tag(pool)
+        changed = {*invalidations, *self._invalidations}
+        for tag in sorted(changed):
+            if invalidations.get(tag) != self._invalidations.get(tag):
+                self.generations.bump((self.generations.tag(tag),))
+        self._invalidations = invalidations
+        policies = {rule.policy for rule in pool.cache_rules}
+        self._counters = {policy: counters for policy, counters in self._counters.items() if policy in policies or counters.entries}
+
+
+def _by_tag(pool: config.Pool) -> dict[str, bytes]:
+    """By tag: what invalidates it."""
+    by_tag: dict[str, list[Any]] = {}
+    for invalidation in pool.invalidations:
+        for tag in invalidation.tags:
+            by_tag.setdefault(tag, []).append(invalidation.match)
+    return {tag: config.canonical(matches) for tag, matches in by_tag.items()}
+
+
+class CachePlan:
+    """One cache rule of one pool. `identity` covers what makes stored answers interchangeable; lives and modes may change under them."""
+
+    __slots__ = (
+        "cache",
+        "counters",
+        "enforce",
+        "honor",
+        "identity",
+        "interest",
+        "jitter",
+        "name",
+        "reader",
+        "rule",
+        "stale",
+        "store",
+        "tags",
+        "ttl",
+    )
+
+    def __init__(self, pool: config.Pool, rule: config.CacheRule, cache: PoolCache) -> None:
+        self.rule = rule
+        self.name: str = rule.name
+        self.store: str = rule.store
+        self.cache = cache
+        self.counters: CacheCounters = cache.counters(rule.policy)
+        self.enforce: bool = rule.mode == "Enforce"
+        self.honor: bool = rule.upstream_directives == "Honor"
+        self.ttl: float = rule.ttl_ms / 1_000
+        self.jitter: float = rule.ttl_jitter_percent / 100
+        self.stale: float = rule.stale_if_error_ms / 1_000
+        self.tags: tuple[int, ...] = tuple(cache.generations.tag(tag) for tag in rule.tags)
+        self.identity: bytes = _identity(pool, rule)
+        self.interest = Interest(rule.partition, rule.key)
+        self.reader = KeyReader(self.identity, self.interest, rule.key.query == "All", cache.secret)
+
+
+def _identity(pool: config.Pool, rule: config.CacheRule) -> bytes:
+    parts = [pool.name, pool.upstream, rule.policy, rule.name, rule.store, rule.partition, rule.key, rule.upstream_directives, rule.tags]
+    return hashlib.blake2b(config.canonical(parts), digest_size=16).digest()

@@ -1,0 +1,299 @@
+"""Connections to one upstream: who gets which, when to dial, what to close. Pure; dials, closes and wakes nobody: it returns the Work.
+
+At every moment size == in_use + idle + connecting <= max (more only while a resize shrinks it); a connection is counted before it is
+dialled. Waiters are served first come, first served, and never after their deadline; while one waits, nothing is idle. No method
+awaits anything, so there is no moment at which a cancellation could lose a slot.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Generic
+
+from slipstream_api.config import Limits
+from slipstream_runtime.cores.slots import CLOSED, IDLE, IN_USE, C, PoolStats, Reason, Slot, W, Work
+
+MAX_DIALS: Final = 32  # at once: a cold burst is served in a few round trips without a storm on the upstream
+BACKOFF_FIRST: Final = 0.05  # seconds without dialling after a failed dial, doubled by each further round
+BACKOFF_MAX: Final = 2.0  # short: while it lasts callers fail at once, and a breaker's probe mustn't
+LIFETIME_JITTER: Final = 0.1  # of max_lifetime, shorter only, so that connections made together don't end together
+SCAN_SECONDS: Final = 1.0  # between two searches among idle connections for over-age ones
+NEVER: Final = float("inf")
+
+
+class PoolCore(Generic[C, W]):
+    """`C` is a connection, `W` whoever waits for one; both are opaque. None in place of a Work: nothing is due."""
+
+    __slots__ = (
+        "_backoff_until",
+        "_closed",
+        "_doomed",
+        "_draining",
+        "_failures",
+        "_idle",
+        "_next_deadline",
+        "_next_scan",
+        "_random",
+        "_waiters",
+        "connecting",
+        "in_use",
+        "limits",
+        "stats",
+    )
+
+    def __init__(self, limits: Limits, random: Callable[[], float], now: float) -> None:
+        self.limits = limits
+        self._random = random
+        self._idle: OrderedDict[Slot[C], None] = OrderedDict()  # the longest idle first
+        self._waiters: OrderedDict[W, tuple[float, float]] = OrderedDict()  # (since, deadline), first come first
+        self._doomed: list[C] = []  # to be closed with the next Work
+        self._next_deadline: float = NEVER  # no waiter's deadline is earlier
+        self._next_scan: float = now + SCAN_SECONDS
+        self._failures: int = 0  # rounds of failed dials since one succeeded
+        self._backoff_until: float = 0.0
+        self._draining: bool = False
+        self._closed: bool = False
+        self.in_use: int = 0
+        self.connecting: int = 0
+        self.stats = PoolStats()
+
+    # Figures
+
+    @property
+    def idle(self) -> int:
+        return len(self._idle)
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiters)
+
+    @property
+    def size(self) -> int:
+        return self.in_use + len(self._idle) + self.connecting
+
+    @property
+    def drained(self) -> bool:
+        """Nothing is left to wait for: no connection, no dial, no waiter."""
+        return (self._draining or self._closed) and not self.size and not self._waiters and not self._doomed
+
+    # What a request does
+
+    def take(self, now: float) -> Slot[C] | None:
+        """An idle connection that isn't over age, at once; None: `enqueue`."""
+        idle = self._idle
+        while idle:
+            slot, _ = idle.popitem(self.limits.reuse == "LIFO")
+            if now >= slot.expires_at:
+                self._close(slot)
+                continue
+            slot.state = IN_USE
+            slot.since = now
+            slot.requests += 1
+            self.in_use += 1
+            self.stats.requests_num += 1
+            return slot
+        return None
+
+    def enqueue(self, waiter: W, deadline: float, now: float) -> Work[C, W]:
+        """`waiter` waits until `deadline`, at most acquire_timeout; after `take` gave nothing. It may fail at once: see the Work.
+
+        Those for whom there is room to dial don't count towards max_pending: they wait for a handshake, not for a turn."""
+        work: Work[C, W] = Work()
+        self.stats.requests_num += 1
+        deadline = min(deadline, now + self.limits.acquire_timeout_ms / 1_000)
+        reason = self._refusal(deadline, now)
+        if reason is not None:
+            self._fail(work, waiter, reason)
+            return self._finish(work)
+        self._waiters[waiter] = (now, deadline)
+        self._next_deadline = min(self._next_deadline, deadline)
+        self.stats.requests_queued += 1
+        self._grow(work, now)
+        return self._finish(work)
+
+    def cancel(self, waiter: W) -> bool:
+        """`waiter` no longer waits; False where it wasn't waiting (it was granted a slot, which it must `put`, or it failed)."""
+        return self._waiters.pop(waiter, None) is not None
+
+    def put(self, slot: Slot[C], now: float, reusable: bool = True) -> Work[C, W] | None:
+        """A connection comes back. Not `reusable`: its state isn't known for sure (unread answer, error, Connection: close)."""
+        if slot.state != IN_USE:
+            raise ValueError("the slot isn't in use: a connection is put back once")
+        self.in_use -= 1
+        self.stats.usage_ms += (now - slot.since) * 1_000
+        work: Work[C, W] = Work()
+        if not reusable or now >= slot.expires_at or self.size >= self.limits.max_connections:
+            self.stats.returns_bad += not reusable
+            self._close(slot)
+            self._grow(work, now)
+        else:
+            slot.state = IDLE
+            slot.since = now
+            if not self._waiters and not self._draining and not self._closed:
+                self._idle[slot] = None
+                return None
+            self._offer(slot, work, now)
+        return self._finish(work)
+
+    # What the owner reports
+
+    def connected(self, conn: C, seconds: float, now: float) -> Work[C, W] | None:
+        """A dial succeeded after `seconds`."""
+        self.connecting -= 1
+        self.stats.connections_ms += seconds * 1_000
+        self._failures = 0
+        self._backoff_until = 0.0
+        lifetime = self.limits.max_lifetime_ms / 1_000 * (1.0 - LIFETIME_JITTER * self._random()) or NEVER
+        work: Work[C, W] = Work()
+        self._offer(Slot(conn, now + lifetime, now), work, now)
+        self._grow(work, now)
+        return self._finish(work)
+
+    def connect_failed(self, seconds: float, now: float) -> Work[C, W] | None:
+        """A dial failed. Where nothing is left that could serve them, everybody who waits fails now rather than at a deadline."""
+        self.connecting -= 1
+        self.stats.connections_errors += 1
+        self.stats.connections_ms += seconds * 1_000
+        if now >= self._backoff_until:  # dials of one round fail together: one step of back-off
+            pause = min(BACKOFF_FIRST * 2.0 ** min(self._failures, 32), BACKOFF_MAX)
+            self._backoff_until = now + pause * (1.0 - 0.5 * self._random())
+            self._failures += 1
+        work: Work[C, W] = Work()
+        if not self.size:
+            self._fail_all(work, "Connect")
+        return self._finish(work)
+
+    def dial_cancelled(self, now: float) -> Work[C, W] | None:
+        """A dial was given up by its owner; says nothing about the upstream."""
+        self.connecting -= 1
+        work: Work[C, W] = Work()
+        self._grow(work, now)
+        return self._finish(work)
+
+    def lost(self, slot: Slot[C]) -> bool:
+        """The upstream closed an idle connection; False where it wasn't idle (in use: the request that has it puts it back)."""
+        if slot.state != IDLE:
+            return False
+        del self._idle[slot]
+        slot.state = CLOSED
+        self.stats.connections_lost += 1
+        return True
+
+    # What time and people do
+
+    def maintain(self, now: float) -> Work[C, W] | None:
+        """The sweep: fails waiters past their deadline, closes idle and over-age connections, dials up to min_connections."""
+        work: Work[C, W] = Work()
+        if now >= self._next_deadline:
+            self._expire(work, now)
+        timeout = self.limits.idle_timeout_ms / 1_000 or NEVER
+        while self._idle and self.size > self.limits.min_connections:
+            slot = next(iter(self._idle))
+            if now - slot.since < timeout:
+                break
+            self._discard(slot)
+        if now >= self._next_scan:
+            self._next_scan = now + SCAN_SECONDS
+            for slot in [slot for slot in self._idle if now >= slot.expires_at]:
+                self._discard(slot)
+        self._grow(work, now)
+        if not self._draining and not self._closed:
+            self._dial(work, self.limits.min_connections - self.size, now)
+        return self._finish(work)
+
+    def resize(self, limits: Limits, now: float) -> Work[C, W] | None:
+        """New limits. Connections in use beyond a smaller maximum close when they come back."""
+        self.limits = limits
+        while self._idle and self.size > limits.max_connections:
+            self._discard(next(iter(self._idle)))
+        work: Work[C, W] = Work()
+        self._grow(work, now)
+        return self._finish(work)
+
+    def drain(self) -> Work[C, W]:
+        """No new waiters, nothing stays idle; those who wait are still served."""
+        self._draining = True
+        while self._idle:
+            self._discard(next(iter(self._idle)))
+        return self._finish(Work())
+
+    def close(self) -> Work[C, W]:
+        """As drain, but those who wait fail."""
+        self._closed = True
+        work = self.drain()
+        self._fail_all(work, "Closed")
+        return work
+
+    # Decisions
+
+    def _refusal(self, deadline: float, now: float) -> Reason | None:
+        if self._draining or self._closed:
+            return "Closed"
+        if deadline <= now:
+            return "AcquireTimeout"
+        if now < self._backoff_until and not self.size:
+            return "Connect"
+        room = max(0, self.limits.max_connections - self.in_use)
+        return "PendingFull" if len(self._waiters) >= self.limits.max_pending + room else None
+
+    def _grow(self, work: Work[C, W], now: float) -> None:
+        """Dials for those who wait and aren't covered by a dial yet."""
+        if not self._closed:
+            self._dial(work, len(self._waiters) - self.connecting, now)
+
+    def _dial(self, work: Work[C, W], wanted: int, now: float) -> None:
+        at_once = 1 if self._failures else MAX_DIALS  # after a failure one dial finds out for all
+        number = min(wanted, self.limits.max_connections - self.size, at_once - self.connecting)
+        if number > 0 and now >= self._backoff_until:
+            self.connecting += number
+            self.stats.connections_num += number
+            work.dial += number
+
+    def _offer(self, slot: Slot[C], work: Work[C, W], now: float) -> None:
+        """To the first waiter whose deadline isn't over, else to the idle ones."""
+        while self._waiters:
+            waiter, (since, deadline) = self._waiters.popitem(last=False)
+            if deadline <= now:
+                self._fail(work, waiter, "AcquireTimeout")
+                continue
+            slot.state = IN_USE
+            slot.since = now
+            slot.requests += 1
+            self.in_use += 1
+            self.stats.requests_wait_ms += (now - since) * 1_000
+            work.grant.append((waiter, slot))
+            return
+        if self._draining or self._closed or self.size >= self.limits.max_connections:
+            self._close(slot)
+        else:
+            self._idle[slot] = None
+
+    def _expire(self, work: Work[C, W], now: float) -> None:
+        for waiter in [waiter for waiter, (_, deadline) in self._waiters.items() if deadline <= now]:
+            del self._waiters[waiter]
+            self._fail(work, waiter, "AcquireTimeout")
+        self._next_deadline = min((deadline for _, deadline in self._waiters.values()), default=NEVER)
+
+    def _fail(self, work: Work[C, W], waiter: W, reason: Reason) -> None:
+        self.stats.requests_errors += 1
+        work.fail.append((waiter, reason))
+
+    def _fail_all(self, work: Work[C, W], reason: Reason) -> None:
+        for waiter in self._waiters:
+            self._fail(work, waiter, reason)
+        self._waiters.clear()
+
+    def _discard(self, slot: Slot[C]) -> None:
+        del self._idle[slot]
+        self._close(slot)
+
+    def _close(self, slot: Slot[C]) -> None:
+        slot.state = CLOSED
+        self._doomed.append(slot.conn)
+
+    def _finish(self, work: Work[C, W]) -> Work[C, W]:
+        if self._doomed:
+            work.close = self._doomed
+            self._doomed = []
+        return work
