@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slipstream_api.models.fields import ATOMIC, SET, Amount, Duration, HeaderName, Model, Name, Percent, Size, map_of
+from slipstream_api.models.fields import ATOMIC, SET, Amount, Duration, Model, Name, Percent, Size, map_of
 from slipstream_api.models.match import Method
 
 Template = Annotated[str, Field(max_length=2048)]
@@ -70,7 +70,7 @@ class HttpStep(Model):
 
     method: Method = Field(default="GET", description="Method; GET if not set.")
     path: Annotated[str, Field(min_length=1, max_length=2048, pattern="^/")] = Field(description="Path and query.")
-    headers: Annotated[dict[HeaderName, Template], Field(max_length=16)] = Field(default_factory=dict, description="Headers.")
+    headers: Annotated[dict[str, Template], Field(max_length=16)] = Field(default_factory=dict, description="Headers.")
     body: Annotated[str, Field(max_length=8192)] | None = Field(default=None, description="Body, sent with Content-Length.")
 
 
