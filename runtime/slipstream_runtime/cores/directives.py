@@ -1,4 +1,4 @@
-"""Cache-Control, HTTP-date, read conservatively (RFC 9111 §4.2.1, §5.2). Pure; what it can't understand shortens a life, never lengthens it."""
+"""Cache-Control and HTTP-date (RFC 9111 §5.2, §4.2.1). Pure; what it can't understand shortens a life, never lengthens it."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ NO_LIMIT: Final = -1
 class CacheRequest:
     """What one request asks of the cache. With `bypass` it goes past the cache, and the rest is meaningless."""
 
-    __slots__ = ("bypass", "credential", "key", "max_age", "min_fresh", "only_if_cached", "partition", "refresh")
+    __slots__ = ("bypass", "credential", "key", "limited", "max_age", "min_fresh", "only_if_cached", "partition", "refresh")
 
     def __init__(self, key: bytes, partition: int, bypass: str = "") -> None:
         self.key = key
@@ -31,6 +31,7 @@ class CacheRequest:
         self.refresh: bool = False  # must be answered by the upstream; the answer may be stored
         self.only_if_cached: bool = False  # 504 rather than the upstream
         self.max_age: int = NO_LIMIT  # seconds; an older answer won't do
+        self.limited: bool = False  # it sets one of these: ask Entry.satisfies
         self.min_fresh: int = 0  # seconds for which the answer must stay fresh
 
 
@@ -118,4 +119,5 @@ def _control(request: CacheRequest, fields: Iterable[HeaderField]) -> None:
     request.max_age = NO_LIMIT if max_age is None else max_age
     request.refresh = request.refresh or max_age == 0
     request.min_fresh = directives.seconds(b"min-fresh") or 0
+    request.limited = max_age is not None or request.min_fresh > 0
     request.only_if_cached = b"only-if-cached" in directives

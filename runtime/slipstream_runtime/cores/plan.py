@@ -35,7 +35,7 @@ class CacheCounters:
 class PoolCache:
     """One pool's cache state that survives reloads. A pool that is removed and comes back gets a new one: its old answers are dead."""
 
-    __slots__ = ("_counters", "_invalidations", "generations", "random", "secret")
+    __slots__ = ("_cached", "_counters", "_invalidations", "generations", "random", "secret")
 
     def __init__(self, secret: bytes, random: Callable[[], float]) -> None:
         self.secret = secret  # SECRET_BYTES random octets, one per process
@@ -43,6 +43,7 @@ class PoolCache:
         self.generations = Generations()
         self._counters: dict[str, CacheCounters] = {}
         self._invalidations: dict[str, bytes] = {}
+        self._cached: bool = False  # the pool in force has cache rules
 
     def counters(self, policy: str) -> CacheCounters:
         """The figures of a policy, from zero when it is new."""
@@ -59,6 +60,9 @@ class PoolCache:
             if invalidations.get(tag) != self._invalidations.get(tag):
                 self.generations.bump((self.generations.tag(tag),))
         self._invalidations = invalidations
+        if pool.cache_rules and not self._cached:
+            self.generations.bump_everything()  # without rules no write was watched
+        self._cached = bool(pool.cache_rules)
         policies = {rule.policy for rule in pool.cache_rules}
         self._counters = {policy: counters for policy, counters in self._counters.items() if policy in policies or counters.entries}
 

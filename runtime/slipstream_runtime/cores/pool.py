@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Final, Generic
 
 from slipstream_api.config import Limits
+from slipstream_runtime.cores.backoff import Backoff
 from slipstream_runtime.cores.slots import CLOSED, IDLE, IN_USE, C, PoolStats, Reason, Slot, W, Work
 
+__all__ = ["CLOSED", "IDLE", "IN_USE", "C", "PoolCore", "PoolStats", "Reason", "Slot", "W", "Work"]
+
 MAX_DIALS: Final = 32  # at once: a cold burst is served in a few round trips without a storm on the upstream
-BACKOFF_FIRST: Final = 0.05  # seconds without dialling after a failed dial, doubled by each further round
-BACKOFF_MAX: Final = 2.0  # short: while it lasts callers fail at once, and a breaker's probe mustn't
 LIFETIME_JITTER: Final = 0.1  # of max_lifetime, shorter only, so that connections made together don't end together
 SCAN_SECONDS: Final = 1.0  # between two searches among idle connections for over-age ones
 NEVER: Final = float("inf")
@@ -26,12 +27,11 @@ class PoolCore(Generic[C, W]):
     """`C` is a connection, `W` whoever waits for one; both are opaque. None in place of a Work: nothing is due."""
 
     __slots__ = (
-        "_backoff_until",
-        "_closed",
+        "_backoff",
         "_doomed",
         "_draining",
-        "_failures",
         "_idle",
+        "_lifo",
         "_next_deadline",
         "_next_scan",
         "_random",
@@ -44,16 +44,15 @@ class PoolCore(Generic[C, W]):
 
     def __init__(self, limits: Limits, random: Callable[[], float], now: float) -> None:
         self.limits = limits
+        self._lifo: bool = limits.reuse == "LIFO"
         self._random = random
         self._idle: OrderedDict[Slot[C], None] = OrderedDict()  # the longest idle first
         self._waiters: OrderedDict[W, tuple[float, float]] = OrderedDict()  # (since, deadline), first come first
         self._doomed: list[C] = []  # to be closed with the next Work
         self._next_deadline: float = NEVER  # no waiter's deadline is earlier
         self._next_scan: float = now + SCAN_SECONDS
-        self._failures: int = 0  # rounds of failed dials since one succeeded
-        self._backoff_until: float = 0.0
+        self._backoff = Backoff(random)
         self._draining: bool = False
-        self._closed: bool = False
         self.in_use: int = 0
         self.connecting: int = 0
         self.stats = PoolStats()
@@ -75,7 +74,7 @@ class PoolCore(Generic[C, W]):
     @property
     def drained(self) -> bool:
         """Nothing is left to wait for: no connection, no dial, no waiter."""
-        return (self._draining or self._closed) and not self.size and not self._waiters and not self._doomed
+        return self._draining and not self.size and not self._waiters and not self._doomed
 
     # What a request does
 
@@ -83,7 +82,7 @@ class PoolCore(Generic[C, W]):
         """An idle connection that isn't over age, at once; None: `enqueue`."""
         idle = self._idle
         while idle:
-            slot, _ = idle.popitem(self.limits.reuse == "LIFO")
+            slot, _ = idle.popitem(self._lifo)
             if now >= slot.expires_at:
                 self._close(slot)
                 continue
@@ -122,31 +121,35 @@ class PoolCore(Generic[C, W]):
             raise ValueError("the slot isn't in use: a connection is put back once")
         self.in_use -= 1
         self.stats.usage_ms += (now - slot.since) * 1_000
+        fits = reusable and now < slot.expires_at and self.size < self.limits.max_connections
+        if fits and not self._waiters and not self._draining:
+            slot.state = IDLE
+            slot.since = now
+            self._idle[slot] = None
+            return None
         work: Work[C, W] = Work()
-        if not reusable or now >= slot.expires_at or self.size >= self.limits.max_connections:
+        if fits:
+            self._offer(slot, work, now)
+        else:
             self.stats.returns_bad += not reusable
             self._close(slot)
             self._grow(work, now)
-        else:
-            slot.state = IDLE
-            slot.since = now
-            if not self._waiters and not self._draining and not self._closed:
-                self._idle[slot] = None
-                return None
-            self._offer(slot, work, now)
         return self._finish(work)
 
     # What the owner reports
 
-    def connected(self, conn: C, seconds: float, now: float) -> Work[C, W] | None:
+    def connected(self, conn: C, seconds: float, now: float) -> Work[C, W]:
         """A dial succeeded after `seconds`."""
         self.connecting -= 1
         self.stats.connections_ms += seconds * 1_000
-        self._failures = 0
-        self._backoff_until = 0.0
+        self._backoff.succeeded()
         lifetime = self.limits.max_lifetime_ms / 1_000 * (1.0 - LIFETIME_JITTER * self._random()) or NEVER
         work: Work[C, W] = Work()
-        self._offer(Slot(conn, now + lifetime, now), work, now)
+        slot = Slot(conn, now + lifetime, now)
+        if self.size < self.limits.max_connections:
+            self._offer(slot, work, now)
+        else:
+            self._close(slot)  # a resize overtook the dial
         self._grow(work, now)
         return self._finish(work)
 
@@ -155,21 +158,13 @@ class PoolCore(Generic[C, W]):
         self.connecting -= 1
         self.stats.connections_errors += 1
         self.stats.connections_ms += seconds * 1_000
-        if now >= self._backoff_until:  # dials of one round fail together: one step of back-off
-            pause = min(BACKOFF_FIRST * 2.0 ** min(self._failures, 32), BACKOFF_MAX)
-            self._backoff_until = now + pause * (1.0 - 0.5 * self._random())
-            self._failures += 1
-        work: Work[C, W] = Work()
-        if not self.size:
-            self._fail_all(work, "Connect")
-        return self._finish(work)
+        self._backoff.failed(now)
+        return self._grown(now)
 
     def dial_cancelled(self, now: float) -> Work[C, W] | None:
         """A dial was given up by its owner; says nothing about the upstream."""
         self.connecting -= 1
-        work: Work[C, W] = Work()
-        self._grow(work, now)
-        return self._finish(work)
+        return self._grown(now)
 
     def lost(self, slot: Slot[C]) -> bool:
         """The upstream closed an idle connection; False where it wasn't idle (in use: the request that has it puts it back)."""
@@ -198,18 +193,17 @@ class PoolCore(Generic[C, W]):
             for slot in [slot for slot in self._idle if now >= slot.expires_at]:
                 self._discard(slot)
         self._grow(work, now)
-        if not self._draining and not self._closed:
+        if not self._draining:
             self._dial(work, self.limits.min_connections - self.size, now)
         return self._finish(work)
 
     def resize(self, limits: Limits, now: float) -> Work[C, W] | None:
         """New limits. Connections in use beyond a smaller maximum close when they come back."""
         self.limits = limits
+        self._lifo = limits.reuse == "LIFO"
         while self._idle and self.size > limits.max_connections:
             self._discard(next(iter(self._idle)))
-        work: Work[C, W] = Work()
-        self._grow(work, now)
-        return self._finish(work)
+        return self._grown(now)
 
     def drain(self) -> Work[C, W]:
         """No new waiters, nothing stays idle; those who wait are still served."""
@@ -220,7 +214,6 @@ class PoolCore(Generic[C, W]):
 
     def close(self) -> Work[C, W]:
         """As drain, but those who wait fail."""
-        self._closed = True
         work = self.drain()
         self._fail_all(work, "Closed")
         return work
@@ -228,24 +221,31 @@ class PoolCore(Generic[C, W]):
     # Decisions
 
     def _refusal(self, deadline: float, now: float) -> Reason | None:
-        if self._draining or self._closed:
+        if self._draining:
             return "Closed"
         if deadline <= now:
             return "AcquireTimeout"
-        if now < self._backoff_until and not self.size:
+        if self._backoff.holds(now) and not self.size:
             return "Connect"
         room = max(0, self.limits.max_connections - self.in_use)
         return "PendingFull" if len(self._waiters) >= self.limits.max_pending + room else None
 
+    def _grown(self, now: float) -> Work[C, W]:
+        work: Work[C, W] = Work()
+        self._grow(work, now)
+        return self._finish(work)
+
     def _grow(self, work: Work[C, W], now: float) -> None:
-        """Dials for those who wait and aren't covered by a dial yet."""
-        if not self._closed:
+        """Dials for those who wait and aren't covered by a dial yet; where that isn't allowed and nothing is left, they fail now."""
+        if self._waiters:
             self._dial(work, len(self._waiters) - self.connecting, now)
+            if self._backoff.holds(now) and not self.size:
+                self._fail_all(work, "Connect")
 
     def _dial(self, work: Work[C, W], wanted: int, now: float) -> None:
-        at_once = 1 if self._failures else MAX_DIALS  # after a failure one dial finds out for all
+        at_once = 1 if self._backoff.rounds else MAX_DIALS  # after a failure one dial finds out for all
         number = min(wanted, self.limits.max_connections - self.size, at_once - self.connecting)
-        if number > 0 and now >= self._backoff_until:
+        if number > 0 and not self._backoff.holds(now):
             self.connecting += number
             self.stats.connections_num += number
             work.dial += number
@@ -264,9 +264,11 @@ class PoolCore(Generic[C, W]):
             self.stats.requests_wait_ms += (now - since) * 1_000
             work.grant.append((waiter, slot))
             return
-        if self._draining or self._closed or self.size >= self.limits.max_connections:
+        if self._draining:
             self._close(slot)
         else:
+            slot.state = IDLE
+            slot.since = now
             self._idle[slot] = None
 
     def _expire(self, work: Work[C, W], now: float) -> None:
