@@ -145,7 +145,7 @@ class PoolCore(Generic[C, W]):
         self._backoff.succeeded()
         lifetime = self.limits.max_lifetime_ms / 1_000 * (1.0 - LIFETIME_JITTER * self._random()) or NEVER
         work: Work[C, W] = Work()
-        slot = Slot(conn, now + lifetime, now)
+        slot = work.made = Slot(conn, now + lifetime, now)
         if self.size < self.limits.max_connections:
             self._offer(slot, work, now)
         else:

@@ -32,13 +32,14 @@ class Slot(Generic[C]):
 class Work(Generic[C, W]):
     """What is to be done now, in this order: close, grant, fail, dial (report each by `connected` or `connect_failed`)."""
 
-    __slots__ = ("close", "dial", "fail", "grant")
+    __slots__ = ("close", "dial", "fail", "grant", "made")
 
     def __init__(self) -> None:
         self.dial: int = 0
         self.close: list[C] = []
         self.grant: list[tuple[W, Slot[C]]] = []
         self.fail: list[tuple[W, Reason]] = []
+        self.made: Slot[C] | None = None  # the place of the connection that `connected` reported, for its `lost`
 
     def __bool__(self) -> bool:
         return bool(self.dial or self.close or self.grant or self.fail)
