@@ -75,7 +75,8 @@ class Flights(Generic[W]):
         return True
 
     def land(self, flight: Flight[W]) -> list[W]:
-        """The call ended with what all may share (a stored answer, or its failure): everybody who still waits, in order."""
+        """The call ended with what all may share: everybody who still waits, in order. That is a stored answer, the call's failure, or an
+        answer that a write overtook and that isn't stored: those who wait had asked before the write was done."""
         return self._end(flight)
 
     def scatter(self, flight: Flight[W], now: float) -> list[W]:

@@ -1,8 +1,7 @@
 """Connections to one upstream: who gets which, when to dial, what to close. Pure; dials, closes and wakes nobody: it returns the Work.
 
 At every moment size == in_use + idle + connecting <= max (more only while a resize shrinks it); a connection is counted before it is
-dialled. Waiters are served first come, first served, and never after their deadline; while one waits, nothing is idle. No method
-awaits anything, so there is no moment at which a cancellation could lose a slot.
+dialled. Waiters are served first come, first served, and never after their deadline. No method awaits: no cancellation can lose a slot.
 """
 
 from __future__ import annotations
@@ -57,8 +56,6 @@ class PoolCore(Generic[C, W]):
         self.connecting: int = 0
         self.stats = PoolStats()
 
-    # Figures
-
     @property
     def idle(self) -> int:
         return len(self._idle)
@@ -95,9 +92,8 @@ class PoolCore(Generic[C, W]):
         return None
 
     def enqueue(self, waiter: W, deadline: float, now: float) -> Work[C, W]:
-        """`waiter` waits until `deadline`, at most acquire_timeout; after `take` gave nothing. It may fail at once: see the Work.
-
-        Those for whom there is room to dial don't count towards max_pending: they wait for a handshake, not for a turn."""
+        """`waiter` waits until `deadline`, at most acquire_timeout; it may fail at once. After `take` gave nothing, or if none that idled
+        will do. Those for whom there is room to dial don't count towards max_pending: they wait for a handshake, not for a turn."""
         work: Work[C, W] = Work()
         self.stats.requests_num += 1
         deadline = min(deadline, now + self.limits.acquire_timeout_ms / 1_000)
@@ -108,8 +104,7 @@ class PoolCore(Generic[C, W]):
         self._waiters[waiter] = (now, deadline)
         self._next_deadline = min(self._next_deadline, deadline)
         self.stats.requests_queued += 1
-        self._grow(work, now)
-        return self._finish(work)
+        return self._grow(work, now)
 
     def cancel(self, waiter: W) -> bool:
         """`waiter` no longer waits; False where it wasn't waiting (it was granted a slot, which it must `put`, or it failed)."""
@@ -133,8 +128,7 @@ class PoolCore(Generic[C, W]):
         else:
             self.stats.returns_bad += not reusable
             self._close(slot)
-            self._grow(work, now)
-        return self._finish(work)
+            return self._grow(work, now)
 
     # What the owner reports
 
@@ -150,21 +144,20 @@ class PoolCore(Generic[C, W]):
             self._offer(slot, work, now)
         else:
             self._close(slot)  # a resize overtook the dial
-        self._grow(work, now)
-        return self._finish(work)
+        return self._grow(work, now)
 
     def connect_failed(self, seconds: float, now: float) -> Work[C, W] | None:
-        """A dial failed. Where nothing is left that could serve them, everybody who waits fails now rather than at a deadline."""
+        """A dial failed."""
         self.connecting -= 1
         self.stats.connections_errors += 1
         self.stats.connections_ms += seconds * 1_000
         self._backoff.failed(now)
-        return self._grown(now)
+        return self._grow(Work(), now)
 
     def dial_cancelled(self, now: float) -> Work[C, W] | None:
         """A dial was given up by its owner; says nothing about the upstream."""
         self.connecting -= 1
-        return self._grown(now)
+        return self._grow(Work(), now)
 
     def lost(self, slot: Slot[C]) -> bool:
         """The upstream closed an idle connection; False where it wasn't idle (in use: the request that has it puts it back)."""
@@ -203,7 +196,7 @@ class PoolCore(Generic[C, W]):
         self._lifo = limits.reuse == "LIFO"
         while self._idle and self.size > limits.max_connections:
             self._discard(next(iter(self._idle)))
-        return self._grown(now)
+        return self._grow(Work(), now)
 
     def drain(self) -> Work[C, W]:
         """No new waiters, nothing stays idle; those who wait are still served."""
@@ -225,22 +218,24 @@ class PoolCore(Generic[C, W]):
             return "Closed"
         if deadline <= now:
             return "AcquireTimeout"
-        if self._backoff.holds(now) and not self.size:
+        if self._hopeless(now):
             return "Connect"
         room = max(0, self.limits.max_connections - self.in_use)
         return "PendingFull" if len(self._waiters) >= self.limits.max_pending + room else None
 
-    def _grown(self, now: float) -> Work[C, W]:
-        work: Work[C, W] = Work()
-        self._grow(work, now)
-        return self._finish(work)
+    def _hopeless(self, now: float) -> bool:
+        """No connection will come back and none may be dialled: whoever waits now fails now, not at a deadline."""
+        return not self.in_use and not self.connecting and self._backoff.holds(now)
 
-    def _grow(self, work: Work[C, W], now: float) -> None:
-        """Dials for those who wait and aren't covered by a dial yet; where that isn't allowed and nothing is left, they fail now."""
-        if self._waiters:
-            self._dial(work, len(self._waiters) - self.connecting, now)
-            if self._backoff.holds(now) and not self.size:
-                self._fail_all(work, "Connect")
+    def _grow(self, work: Work[C, W], now: float) -> Work[C, W]:
+        """Dials for those who wait and aren't covered by a dial yet."""
+        wanted = len(self._waiters) - self.connecting
+        while wanted > 0 and self._idle and self.size >= self.limits.max_connections:
+            self._discard(next(iter(self._idle)))  # who waits beside idle ones can't use them
+        self._dial(work, wanted, now)
+        if self._hopeless(now):
+            self._fail_all(work, "Connect")
+        return self._finish(work)
 
     def _dial(self, work: Work[C, W], wanted: int, now: float) -> None:
         at_once = 1 if self._backoff.rounds else MAX_DIALS  # after a failure one dial finds out for all
@@ -295,7 +290,6 @@ class PoolCore(Generic[C, W]):
         self._doomed.append(slot.conn)
 
     def _finish(self, work: Work[C, W]) -> Work[C, W]:
-        if self._doomed:
-            work.close = self._doomed
-            self._doomed = []
+        work.close += self._doomed
+        self._doomed.clear()
         return work
