@@ -128,7 +128,7 @@ class PoolCore(Generic[C, W]):
         else:
             self.stats.returns_bad += not reusable
             self._close(slot)
-            return self._grow(work, now)
+        return self._grow(work, now)
 
     # What the owner reports
 
