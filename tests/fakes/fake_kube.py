@@ -17,7 +17,8 @@ from slipstream_operator.names import FIELD_MANAGER
 
 Key = tuple[str, str | None, str]
 WITH_STATUS = frozenset({"ConnectionPool", "CachePolicy", "CircuitBreaker", "LoadTest", "Pod", "Job", "Namespace"})
-LIST_KEYS = {"ownerReferences": "uid", "containers": "name", "initContainers": "name"}  # lists that server-side apply merges by key
+# Lists that server-side apply merges by key.
+LIST_KEYS = {"ownerReferences": "uid", "containers": "name", "initContainers": "name", "webhooks": "name"}
 WRITES = frozenset({"create", "update", "apply", "patch", "patch_status", "delete"})
 
 
@@ -261,10 +262,14 @@ def _apply(target: Object, wanted: Mapping[str, Any], before: Mapping[str, Any])
 
 
 def _apply_list(target: Object, name: str, wanted: list[Any], before: list[Any]) -> None:
+    """Items are merged by their key: what others set in an item of ours stays, items of others too."""
     field = LIST_KEYS[name]
-    ours, kept = {item[field] for item in wanted}, {item[field] for item in before}
-    others = [item for item in target.get(name) or [] if item[field] not in ours and item[field] not in kept]
+    old, earlier = ({item[field]: item for item in items} for items in (target.get(name) or [], before))
+    ours = {item[field] for item in wanted}
+    others = [item for key, item in old.items() if key not in ours and key not in earlier]
+    for item in wanted:
+        _apply(old.setdefault(item[field], {}), item, earlier.get(item[field]) or {})
     if others or wanted:
-        target[name] = others + copy.deepcopy(wanted)
+        target[name] = others + [old[item[field]] for item in wanted]
     else:
         target.pop(name, None)
