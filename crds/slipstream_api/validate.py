@@ -68,14 +68,15 @@ def prepare(value: Any, schema: Schema) -> Any:
 
 
 def _unknown(value: Any, schema: Schema, path: str) -> Iterator[Problem]:
-    known = schema.get("properties")
-    if isinstance(value, dict) and known is not None:
+    """Fields that the schema doesn't know; a mapping where none belongs has only such."""
+    if isinstance(value, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties")
         for name, item in value.items():
-            here = f"{path}.{name}" if path else name
-            if name in known:
-                yield from _unknown(item, known[name], here) if here != "metadata" else ()
-            else:
+            here = _join(path, name)
+            if name not in known and others is None:
                 yield Problem(here, _no_such_field(name, known))
+            elif here != "metadata":  # the server has a schema of its own for that
+                yield from _unknown(item, known.get(name, others), here)
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _unknown(item, schema.get("items", {}), f"{path}[{index}]")
@@ -83,7 +84,9 @@ def _unknown(value: Any, schema: Schema, path: str) -> Iterator[Problem]:
 
 def _no_such_field(name: str, known: Mapping[str, Any]) -> str:
     close = [word for word in known if word.lower() == name.lower().replace("_", "")]
-    return f"there is no such field: did you mean {close[0]}?" if close else f"there is no such field: known are {', '.join(sorted(known))}"
+    if close:
+        return f"there is no such field: did you mean {close[0]}?"
+    return f"there is no such field: known are {', '.join(sorted(known))}" if known else "a mapping doesn't belong here"
 
 
 def _metadata(value: dict[str, Any]) -> Iterator[Problem]:

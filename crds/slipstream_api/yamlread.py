@@ -149,7 +149,7 @@ def _integer(text: str) -> Any:
         if body.startswith(("0x", "0b", "0o")):
             return int(digits, 0)
         if len(body) > 1 and body.startswith("0"):
-            return int(digits, 8) if set(body) <= set("01234567") else float(digits)
+            return int(digits, 8) if set(body) <= set("01234567") else _number(digits)
         return int(digits)
     except ValueError:
         return text

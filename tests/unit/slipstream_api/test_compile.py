@@ -1,0 +1,168 @@
+"""compile: who is told what, and what is said about each policy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from slipstream_api.compile import Finding, compile, resolve_refs  # noqa: A004 - the word of the design
+from slipstream_api.config import canonical, decode
+from slipstream_api.load import to_resource
+from slipstream_api.resources import Resource
+
+REF = {"group": "slipstream.dev", "kind": "ConnectionPool", "name": "memory"}
+
+
+def resource(kind: str, name: str, spec: dict[str, Any], age: int = 0, namespace: str = "default") -> Resource:
+    """A resource; the greater `age`, the older it is."""
+    metadata = {"name": name, "namespace": namespace, "creationTimestamp": f"2026-01-{28 - age:02}T00:00:00Z"}
+    return to_resource({"apiVersion": "slipstream.dev/v1alpha1", "kind": kind, "metadata": metadata, "spec": spec})
+
+
+def pool(name: str = "memory", age: int = 0, workloads: tuple[str, ...] = ("agent",), port: int = 8080, **spec: Any) -> Resource:
+    upstream = {"protocol": "HTTP", "host": "memory-server", "port": port}
+    return resource("ConnectionPool", name, {"workloads": list(workloads), "upstream": upstream, **spec}, age)
+
+
+def rule(name: str, **match: Any) -> dict[str, Any]:
+    return {"name": name, "match": {"http": match or {"path": f"/{name}"}}, "ttl": "5m", "tags": ["t"]}
+
+
+def cache(name: str, *rules: dict[str, Any], age: int = 0, refs: tuple[str, ...] = ("memory",), **spec: Any) -> Resource:
+    return resource("CachePolicy", name, {"targetRefs": [REF | {"name": ref} for ref in refs], "rules": list(rules), **spec}, age)
+
+
+def breaker(name: str, age: int = 0, **spec: Any) -> Resource:
+    return resource("CircuitBreaker", name, {"targetRefs": [REF], "rules": [{"name": "default"}], **spec}, age)
+
+
+def said(findings: tuple[Finding, ...], name: str, type_: str) -> list[tuple[str, str, str | None]]:
+    return [(f.status, f.reason, f.rule) for f in findings if f.name == name and f.type == type_]
+
+
+def test_a_pool_with_its_policies_becomes_one_configuration() -> None:
+    """Durations in ms, sizes in bytes, names lower case, defaults of list items filled; the sidecar can read it back."""
+    partition = {"type": "Header", "headers": ["X-Session-Id"]}
+    compiled = compile("default", "agent", [pool(), cache("reads", rule("recall") | {"partition": partition}), breaker("b")])
+    (only,) = compiled.config.pools
+    (cached,) = only.cache_rules
+    assert (cached.ttl_ms, cached.partition.headers, cached.ttl_jitter_percent, cached.store) == (300_000, ("x-session-id",), 10, "reads")
+    assert only.breaker_rules[0].open.duration_ms == 60_000
+    assert compiled.config.stores[0].max_bytes == 64 << 20
+    assert decode(canonical(compiled.config)) == compiled.config
+    assert len(compiled.revision) == 64
+
+
+def test_other_workloads_and_namespaces_have_no_part_in_it() -> None:
+    """A pool of another workload, a policy of another namespace."""
+    foreign = resource("CachePolicy", "foreign", {"targetRefs": [REF], "rules": [rule("x")]}, namespace="other")
+    compiled = compile("default", "agent", [pool(), pool("theirs", workloads=("them",), port=9), foreign])
+    assert [p.name for p in compiled.config.pools] == ["memory"]
+    assert compiled.config.pools[0].cache_rules == ()
+
+
+def test_the_older_policy_keeps_a_rule_that_two_have() -> None:
+    """The loser's rule is reported, not the whole policy: its other rule is in force."""
+    old, new = cache("old", rule("recall"), age=5), cache("new", rule("recall", path="/other"), rule("search"), age=1)
+    compiled = compile("default", "agent", [pool(), new, old])
+    assert [(r.name, r.policy) for r in compiled.config.pools[0].cache_rules] == [("recall", "old"), ("search", "new")]
+    assert said(compiled.findings, "new", "Enforced") == [("False", "PartiallyEnforced", None), ("False", "PartiallyEnforced", "recall")]
+    assert said(compiled.findings, "new", "Accepted") == []
+    assert said(compiled.findings, "old", "Enforced") == [("True", "Enforced", None)]
+    message = next(f.message for f in compiled.findings if f.rule == "recall")
+    assert "CachePolicy old is older" in message
+    assert "rename it" in message
+
+
+def test_a_policy_that_lost_every_rule_is_conflicted() -> None:
+    """Nothing of it is left, so it isn't accepted; without a time stamp the name decides."""
+    compiled = compile("default", "agent", [pool(), cache("b", rule("recall")), cache("a", rule("recall"))])
+    assert said(compiled.findings, "b", "Accepted") == [("False", "Conflicted", None)]
+    assert ("False", "Overridden", None) in said(compiled.findings, "b", "Enforced")
+
+
+def test_two_pools_with_one_upstream_conflict() -> None:
+    """They would share an address: the older one has it."""
+    compiled = compile("default", "agent", [pool("younger"), pool("older", age=3)])
+    assert [p.name for p in compiled.config.pools] == ["older"]
+    assert said(compiled.findings, "younger", "Accepted") == [("False", "Conflicted", None)]
+
+
+@pytest.mark.parametrize(
+    ("names", "reason"), [(("memory",), "ResolvedRefs"), (("memory", "gone"), "PartiallyResolved"), (("gone",), "TargetNotFound")]
+)
+def test_missing_pools_are_named(names: tuple[str, ...], reason: str) -> None:
+    """All, some or none of the pools are there; the message says which aren't."""
+    policy = cache("reads", rule("recall"), refs=names)
+    found = resolve_refs(policy, [pool(), policy])
+    assert found.reason == reason
+    assert ("gone" in found.message) == (reason != "ResolvedRefs")
+
+
+def test_rules_are_tried_most_specific_first() -> None:
+    """Exact path, template, longer prefix, shorter prefix, all; ties by name."""
+    rules = (
+        rule("all", pathPrefix="/"),
+        rule("prefix", pathPrefix="/a/b"),
+        rule("template", pathTemplate="/a/{x}"),
+        rule("exact", path="/a/b"),
+        rule("exact2", path="/a/b", methods=["GET"]),
+        rule("deeper", pathTemplate="/a/{x}/c"),
+    )
+    compiled = compile("default", "agent", [pool(), cache("c", *rules)])
+    assert [r.name for r in compiled.config.pools[0].cache_rules] == ["exact2", "exact", "deeper", "template", "prefix", "all"]
+
+
+@pytest.mark.parametrize(("mode", "reason", "rules"), [("Disabled", "Disabled", 0), ("Shadow", "Shadowed", 1), ("Enforce", "Enforced", 1)])
+def test_modes(mode: str, reason: str, rules: int) -> None:
+    """Disabled contributes nothing; Shadow contributes rules that change nothing; each says so."""
+    compiled = compile("default", "agent", [pool(), cache("c", rule("recall"), mode=mode)])
+    assert len(compiled.config.pools[0].cache_rules) == rules
+    assert said(compiled.findings, "c", "Enforced")[0][1] == reason
+
+
+def test_what_is_not_enforced_yet_is_named() -> None:
+    """A field of a later version is accepted and reported; its inert value isn't."""
+    policy = cache("c", rule("recall") | {"staleWhileRevalidate": "30s"}, storage={"eviction": "SIEVE"})
+    (found,) = (f for f in compile("default", "agent", [pool(), policy]).findings if f.type == "Warning")
+    assert (found.status, found.reason) == ("True", "NotEnforced")
+    assert "storage.eviction" in found.message
+    assert "rules[recall].staleWhileRevalidate" in found.message
+    inert = cache("c", rule("recall") | {"staleWhileRevalidate": "0s"}, storage={"eviction": "LRU"})
+    assert [f for f in compile("default", "agent", [pool(), inert]).findings if f.type == "Warning"] == []
+
+
+def test_addresses_in_a_pod_and_ports_on_a_laptop() -> None:
+    """HostAlias adds the upstream's own port; the standalone command listens on 127.0.0.1 only."""
+    aliased = pool(listen={"intercept": "HostAlias", "port": 18080, "passthroughPorts": [9090]})
+    other = pool("other", port=9000)
+    binds = {p.name: p for p in compile("default", "agent", [aliased, other]).config.pools}
+    assert [(b.kind, b.port) for b in binds["memory"].binds] == [("Address", 15900), ("Alias", 8080)]
+    assert [(b.kind, b.port) for b in binds["other"].binds] == [("Address", 15901)]
+    assert binds["memory"].binds[0].address == binds["other"].binds[0].address
+    assert [p.port for p in binds["memory"].passthrough] == [9090]
+    local = {p.name: p for p in compile("default", "agent", [aliased, other], "Local").config.pools}
+    assert [(b.kind, b.address, b.port) for b in local["memory"].binds] == [("Local", "127.0.0.1", 18080)]
+    assert [(b.kind, b.port) for b in local["other"].binds] == [("Local", 15900)]
+
+
+RESOURCES = [
+    pool(),
+    pool("younger", age=0, port=8081),
+    pool("twin", age=2),
+    cache("old", rule("recall"), rule("a", pathPrefix="/a"), age=5),
+    cache("new", rule("recall"), rule("search"), age=1, refs=("memory", "younger")),
+    breaker("b1", age=1),
+    breaker("b2", age=2, mode="ForcedOpen"),
+]
+
+
+@given(st.permutations(RESOURCES))
+def test_the_order_of_resources_does_not_matter(shuffled: list[Resource]) -> None:
+    """Same bytes, same findings."""
+    one, other = compile("default", "agent", RESOURCES), compile("default", "agent", shuffled)
+    assert canonical(one.config) == canonical(other.config)
+    assert one.findings == other.findings
