@@ -1,0 +1,165 @@
+"""The memory service over HTTP: paths, checks of what is asked, answers that say who asked what. No SQL here."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, TypeVar
+
+from aiohttp import web
+
+from memory_server import store
+from memory_server.database import Database
+
+SESSION: Final = "X-Session-Id"
+DATABASE: Final = web.AppKey("database", Database)
+SERVED: Final = web.AppKey("served", Counter[str])
+LARGEST: Final = 10_000  # rows of one answer
+
+T = TypeVar("T")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Asked(Exception):  # noqa: N818 - an answer, not a malfunction
+    """What is asked can't be understood; the message says what to change."""
+
+
+def application(database: Database) -> web.Application:
+    """The service on an open database."""
+    app = web.Application(middlewares=[answer_errors])
+    app[DATABASE] = database
+    served: Counter[str] = Counter()
+    app[SERVED] = served
+    app.add_routes(
+        [
+            web.get("/healthz", healthz),
+            web.get("/stats", stats),
+            web.get("/episodic/recall", recall),
+            web.get("/episodic/getRecent", get_recent),
+            web.get("/episodic/listEvents", list_events),
+            web.post("/episodic/remember", remember),
+            web.post("/episodic/forget", forget),
+            web.get("/semantic/search", search),
+            web.get("/semantic/list", list_facts),
+            web.post("/semantic/store", learn),
+            web.post("/semantic/update", update),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Counts what is served, and turns what can't be done into 400 and 404 with the reason."""
+    request.app[SERVED][request.path.lstrip("/")] += 1
+    try:
+        return await handler(request)
+    except Asked as error:
+        return web.json_response({"error": str(error)}, status=400)
+    except store.NotFound as error:
+        return web.json_response({"error": str(error)}, status=404)
+
+
+async def healthz(request: web.Request) -> web.Response:
+    return web.json_response({"ok": True})
+
+
+async def stats(request: web.Request) -> web.Response:
+    """How often each operation was served by this process: what a cache in front has answered isn't in it."""
+    return web.json_response({"operations": dict(request.app[SERVED])})
+
+
+async def recall(request: web.Request) -> web.Response:
+    who, query, limit = session(request), text_of(request, "q"), number(request, "limit", 10)
+    return answer(who, query, await request.app[DATABASE].read(lambda c: store.recall(c, who, query, limit)))
+
+
+async def get_recent(request: web.Request) -> web.Response:
+    who, limit = session(request), number(request, "limit", 10)
+    return answer(who, "recent", await request.app[DATABASE].read(lambda c: store.recent(c, who, limit)))
+
+
+async def list_events(request: web.Request) -> web.Response:
+    who, limit, offset = session(request), number(request, "limit", 50), number(request, "offset", 0)
+    return answer(who, "events", await request.app[DATABASE].read(lambda c: store.events(c, who, limit, offset)))
+
+
+async def remember(request: web.Request) -> web.Response:
+    who, body = session(request), await json_of(request)
+    text = required(body, "text", str)
+    stored = await request.app[DATABASE].write(lambda c: store.remember(c, who, text, time.time()))
+    return answer(who, "remember", [stored], 201)
+
+
+async def forget(request: web.Request) -> web.Response:
+    who, body = session(request), await json_of(request)
+    event = required(body, "id", int)
+    return answer(who, "forget", [await request.app[DATABASE].write(lambda c: store.forget(c, who, event))])
+
+
+async def search(request: web.Request) -> web.Response:
+    who, query, limit = session(request), text_of(request, "q"), number(request, "limit", 10)
+    return answer(who, query, await request.app[DATABASE].read(lambda c: store.search(c, who, query, limit)))
+
+
+async def list_facts(request: web.Request) -> web.Response:
+    who, limit, offset = session(request), number(request, "limit", 50), number(request, "offset", 0)
+    return answer(who, "facts", await request.app[DATABASE].read(lambda c: store.facts(c, who, limit, offset)))
+
+
+async def learn(request: web.Request) -> web.Response:
+    who, body = session(request), await json_of(request)
+    topic, text = required(body, "topic", str), required(body, "text", str)
+    stored = await request.app[DATABASE].write(lambda c: store.learn(c, who, topic, text, time.time()))
+    return answer(who, "store", [stored], 201)
+
+
+async def update(request: web.Request) -> web.Response:
+    who, body = session(request), await json_of(request)
+    fact, text = required(body, "id", int), required(body, "text", str)
+    return answer(who, "update", [await request.app[DATABASE].write(lambda c: store.update(c, who, fact, text, time.time()))])
+
+
+def answer(who: str, query: str, results: list[store.Row], status: int = 200) -> web.Response:
+    """Every answer carries who asked and what was asked, so that a foreign one can be told."""
+    return web.json_response({"session": who, "query": query, "results": results}, status=status)
+
+
+def session(request: web.Request) -> str:
+    """Whose memory it is."""
+    who = request.headers.get(SESSION, "").strip()
+    if not who:
+        raise Asked(f"send the header {SESSION}: memories belong to a session")
+    return who
+
+
+def text_of(request: web.Request, name: str) -> str:
+    text = request.query.get(name, "").strip()
+    if not text:
+        raise Asked(f"say what to look for, like {request.path}?{name}=thread")
+    return text
+
+
+def number(request: web.Request, name: str, default: int) -> int:
+    text = request.query.get(name, str(default))
+    if not text.isdecimal() or int(text) > LARGEST:
+        raise Asked(f"{name} is a whole number up to {LARGEST}, not {text!r}")
+    return int(text)
+
+
+async def json_of(request: web.Request) -> dict[str, Any]:
+    try:
+        body = await request.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        raise Asked("send a JSON object as body")
+    return body
+
+
+def required(body: dict[str, Any], name: str, type_: type[T]) -> T:
+    value = body.get(name)
+    if not isinstance(value, type_) or value == "":
+        raise Asked(f"{name!r} is missing in the body, or isn't of type {type_.__name__}")
+    return value

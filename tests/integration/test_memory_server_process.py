@@ -1,0 +1,60 @@
+"""The memory server as a process on loopback: sessions are apart under concurrency, its counters are true, it ends cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+
+@pytest.fixture
+async def url(tmp_path: Path) -> AsyncIterator[str]:
+    """A server without seed on a free port; it must end by itself on SIGTERM."""
+    command = [sys.executable, "-m", "memory_server", "--port", "0", "--db", str(tmp_path / "memory.db"), "--no-seed"]
+    process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"seeded 0 texts\n"
+    yield (await process.stdout.readline()).decode().split()[-1]
+    process.send_signal(signal.SIGTERM)
+    assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_sessions_stay_apart_under_concurrent_writes_and_reads(url: str) -> None:
+    """20 sessions write and read at once; each finds its own texts, all of them, and nothing else."""
+    async with aiohttp.ClientSession(url) as http:
+
+        async def live(who: str) -> None:
+            headers = {"X-Session-Id": who}
+            for number in range(5):
+                async with http.post("/episodic/remember", json={"text": f"pebble {number} of {who}"}, headers=headers) as stored:
+                    assert stored.status == 201
+            async with http.get("/episodic/recall", params={"q": "pebble", "limit": "50"}, headers=headers) as found:
+                answer = await found.json()
+            assert answer["session"] == who
+            assert sorted(row["text"] for row in answer["results"]) == [f"pebble {number} of {who}" for number in range(5)]
+
+        await asyncio.gather(*(live(f"s{number}") for number in range(20)))
+        async with http.get("/stats") as stats:
+            operations = (await stats.json())["operations"]
+        assert (operations["episodic/remember"], operations["episodic/recall"]) == (100, 20)
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status", "words"),
+    [
+        ("/episodic/recall?q=x", {}, 400, "X-Session-Id"),
+        ("/episodic/recall", {"X-Session-Id": "a"}, 400, "?q="),
+        ("/episodic/listEvents?limit=many", {"X-Session-Id": "a"}, 400, "whole number"),
+        ("/episodic/dream", {"X-Session-Id": "a"}, 404, ""),
+    ],
+)
+async def test_what_cannot_be_answered_says_why(url: str, path: str, headers: dict[str, str], status: int, words: str) -> None:
+    """400 with what to change."""
+    async with aiohttp.ClientSession(url) as http, http.get(path, headers=headers) as answer:
+        assert answer.status == status
+        assert words in await answer.text()
