@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
@@ -12,9 +13,17 @@ from aiohttp import web
 from memory_server import store
 from memory_server.database import Database
 
+
+@dataclass(frozen=True)
+class Served:
+    """How often each operation was served by this process."""
+
+    count: Counter[str] = field(default_factory=Counter)
+
+
 SESSION: Final = "X-Session-Id"
 DATABASE: Final = web.AppKey("database", Database)
-SERVED: Final = web.AppKey("served", Counter[str])
+SERVED: Final = web.AppKey("served", Served)
 LARGEST: Final = 10_000  # rows of one answer
 
 T = TypeVar("T")
@@ -29,8 +38,7 @@ def application(database: Database) -> web.Application:
     """The service on an open database."""
     app = web.Application(middlewares=[answer_errors])
     app[DATABASE] = database
-    served: Counter[str] = Counter()
-    app[SERVED] = served
+    app[SERVED] = Served()
     app.add_routes(
         [
             web.get("/healthz", healthz),
@@ -52,7 +60,7 @@ def application(database: Database) -> web.Application:
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Counts what is served, and turns what can't be done into 400 and 404 with the reason."""
-    request.app[SERVED][request.path.lstrip("/")] += 1
+    request.app[SERVED].count[request.path.lstrip("/")] += 1
     try:
         return await handler(request)
     except Asked as error:
@@ -67,7 +75,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def stats(request: web.Request) -> web.Response:
     """How often each operation was served by this process: what a cache in front has answered isn't in it."""
-    return web.json_response({"operations": dict(request.app[SERVED])})
+    return web.json_response({"operations": dict(request.app[SERVED].count)})
 
 
 async def recall(request: web.Request) -> web.Response:
