@@ -11,6 +11,7 @@ import time
 from importlib.metadata import PackageNotFoundError, version
 
 from slipstream_api.clock import MonotonicClock
+from slipstream_operator import logs
 from slipstream_operator.health import HealthServer, Heartbeat
 from slipstream_operator.injector.metrics import Metrics
 from slipstream_operator.injector.pools import PoolIndex
@@ -51,6 +52,7 @@ class Injector:
     async def run(self, stop: asyncio.Event) -> None:
         """Until `stop`, or until a task that must not end has ended: then its error."""
         await self.health.start(self._settings.health_port)
+        log.info("health and metrics on port %d", self.health.port)
         stopped = asyncio.create_task(self._until(stop), name="stop")
         tasks = [*self._keepers(), stopped]
         try:
@@ -87,7 +89,7 @@ class Injector:
         try:
             await asyncio.wait((waiting, loaded), return_when=asyncio.FIRST_COMPLETED)
             if loaded.done():
-                await self.server.start(self._settings.port, self._certificate.context)
+                await self.server.start(self._settings.port, self._certificate.context, self._settings.host)
                 log.info("serving on port %d", self.server.port)
                 await waiting
                 self._draining = True
@@ -126,7 +128,7 @@ def main() -> int:
     except BadSettings as error:
         print(f"slipstream-injector: {error}", file=sys.stderr)  # noqa: T201 - there is no log yet
         return 2
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(settings.log_level, settings.log_format)
     asyncio.run(_main(settings))
     return 0
 

@@ -26,10 +26,12 @@ class InjectorSettings:
     namespaces: tuple[str, ...] = ()
     system_namespace: str = SYSTEM_NAMESPACE
     defaults: Defaults = field(default_factory=Defaults)
+    host: str | None = None  # every address, IPv4 and IPv6
     port: int = 9443
     health_port: int = 8080
     drain: float = 5.0  # the endpoint leaves the Service first, the server stops then
     log_level: str = "INFO"
+    log_format: str = "plain"  # plain, json
 
 
 def read(environ: Mapping[str, str]) -> InjectorSettings:
@@ -43,15 +45,21 @@ def read(environ: Mapping[str, str]) -> InjectorSettings:
     level = environ.get("SLIPSTREAM_LOG_LEVEL", "INFO").upper()
     if level not in ("DEBUG", "INFO", "WARNING", "ERROR"):
         raise BadSettings(f"SLIPSTREAM_LOG_LEVEL is {level!r}: use DEBUG, INFO, WARNING or ERROR")
+    form = environ.get("SLIPSTREAM_LOG_FORMAT", "plain")
+    if form not in ("plain", "json"):
+        raise BadSettings(f"SLIPSTREAM_LOG_FORMAT is {form!r}: use plain or json")
     return InjectorSettings(
         image=image,
         pull_policy=policy,
         namespaces=tuple(dict.fromkeys(n.strip() for n in environ.get("SLIPSTREAM_NAMESPACES", "").split(",") if n.strip())),
         system_namespace=environ.get("POD_NAMESPACE") or SYSTEM_NAMESPACE,
         defaults=_defaults(environ),
+        host=environ.get("SLIPSTREAM_HOST") or None,
         port=_number(environ, "SLIPSTREAM_PORT", 9443),
         health_port=_number(environ, "SLIPSTREAM_HEALTH_PORT", 8080),
+        drain=_seconds(environ, "SLIPSTREAM_DRAIN_SECONDS", 5.0),
         log_level=level,
+        log_format=form,
     )
 
 
@@ -76,3 +84,13 @@ def _number(environ: Mapping[str, str], variable: str, default: int) -> int:
     if not text.isdigit() or int(text) > 65535:
         raise BadSettings(f"{variable} is {text!r}: use a port number")
     return int(text)
+
+
+def _seconds(environ: Mapping[str, str], variable: str, default: float) -> float:
+    try:
+        value = float(environ.get(variable, default))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 60:
+        raise BadSettings(f"{variable} is {environ[variable]!r}: use seconds, at most 60")
+    return value
