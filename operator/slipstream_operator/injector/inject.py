@@ -46,8 +46,9 @@ def inject(pod: Mapping[str, Any], namespace: str, pools: Sequence[PoolFacts], s
     if skipped is not None:
         return skipped
     workload = labels[LABEL_WORKLOAD]
-    planned, warnings = _routes(namespace, labels, annotations, spec, pools)
-    clash = routes.reserved(planned, ports.taken(spec))
+    taken = ports.taken(spec)
+    planned, warnings = _routes(namespace, metadata, spec, taken, pools)
+    clash = routes.reserved(planned, taken)
     if clash:
         return Injection("ReservedPort", warnings=(f"no sidecar: {clash}, which the sidecar needs; use another, or opt out",))
     sized = resources(annotations, settings.defaults)
@@ -87,10 +88,10 @@ def _skipped(labels: Mapping[str, str], annotations: Mapping[str, str], spec: Ma
 
 
 def _routes(
-    namespace: str, labels: Mapping[str, str], annotations: Mapping[str, str], spec: Mapping[str, Any], pools: Sequence[PoolFacts]
+    namespace: str, metadata: Mapping[str, Any], spec: Mapping[str, Any], taken: Mapping[int, str], pools: Sequence[PoolFacts]
 ) -> tuple[routes.Routes, tuple[str, ...]]:
     """With the annotation, that alone; without it, the pools that exist now. A runner has no aliases: it measures past them too."""
-    text = annotations.get(ANNOTATION_UPSTREAMS, "")
+    text = (metadata.get("annotations") or {}).get(ANNOTATION_UPSTREAMS, "")
     problems: tuple[str, ...] = ()
     if text.strip():
         named = upstreams.parse(text)
@@ -99,5 +100,5 @@ def _routes(
     else:
         wanted = routes.of_pools(pools)
     occupied = {name for alias in spec.get("hostAliases") or [] for name in alias.get("hostnames") or []}
-    runner = labels.get(LABEL_ROLE) == ROLE_RUNNER
-    return routes.plan(namespace, wanted, ports.taken(spec), occupied, pools, aliases=not runner), problems
+    runner = metadata["labels"].get(LABEL_ROLE) == ROLE_RUNNER
+    return routes.plan(namespace, wanted, taken, occupied, pools, aliases=not runner), problems

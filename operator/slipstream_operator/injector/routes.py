@@ -11,10 +11,10 @@ from typing import Final
 
 import msgspec
 
-from slipstream_api.addresses import alias_names, env_name, loopback_address, plan_endpoints
+from slipstream_api.addresses import alias_names, env_name, plan_endpoints
 from slipstream_api.sidecar import ADMIN_PORT, Endpoint
 from slipstream_operator.injector.pools import PoolFacts
-from slipstream_operator.injector.upstreams import is_name
+from slipstream_operator.injector.upstreams import NAME
 
 RESERVED: Final = range(15900, 16000)  # the sidecar's own: endpoints from 15900, runner 15980, admin API 15990
 SCHEMES: Final = {"HTTP": "http", "MCP": "http", "PostgreSQL": "postgresql"}
@@ -81,14 +81,15 @@ def plan(
 ) -> Routes:
     """`taken`: the pod's own ports; `occupied`: names that its hosts file has already; `pools`: those that give variables."""
     endpoints = plan_endpoints(namespace, sorted({(w.host, w.port) for w in wanted}))
-    asked = {w.host for w in wanted if w.alias} if aliases else set()
-    refused = _refused(namespace, wanted, asked, taken, occupied)
-    given = sorted(asked - refused.keys())
+    addresses = {e.host: e.address for e in endpoints}
+    names = {w.host: alias_names(w.host, namespace) for w in wanted if w.alias} if aliases else {}
+    refused = _refused(wanted, names, taken, occupied)
+    given = names.keys() - refused.keys()
     return Routes(
         endpoints=tuple(msgspec.structs.replace(e, alias=e.host in given) for e in endpoints),
-        passthrough=_passthrough(namespace, wanted, given),
+        passthrough=_passthrough(wanted, given, addresses),
         conflicts=_conflicts(wanted, refused),
-        aliases={loopback_address(namespace, host): alias_names(host, namespace) for host in given},
+        aliases={addresses[host]: names[host] for host in sorted(given)},
         variables=_variables(pools, {(e.host, e.port): e for e in endpoints}),
     )
 
@@ -100,20 +101,24 @@ def reserved(routes: Routes, taken: Mapping[int, str]) -> str:
 
 
 def _refused(
-    namespace: str, wanted: Sequence[Wanted], asked: Collection[str], taken: Mapping[int, str], occupied: Collection[str]
+    wanted: Sequence[Wanted], names: Mapping[str, tuple[str, ...]], taken: Mapping[int, str], occupied: Collection[str]
 ) -> dict[str, Refusal]:
+    ports: dict[str, set[int]] = {}
+    for w in wanted:
+        ports.setdefault(w.host, set()).update((w.port, *w.passthrough))
+    double = _shared(names)
     found: dict[str, Refusal] = {}
-    for host in sorted(asked):
-        ports = sorted({port for w in wanted if w.host == host for port in (w.port, *w.passthrough)})
-        refusal = _no_name(namespace, host, occupied) or _no_port(ports, taken) or _same_names(namespace, host, asked)
+    for host in sorted(names):
+        refusal = _no_name(host, names[host], occupied) or _no_port(sorted(ports[host]), taken)
+        if refusal is None and host in double:
+            refusal = Refusal(ALIAS_CONFLICT, f"{host} and {double[host]} are the same service: name it in one way")
         if refusal is not None:
             found[host] = refusal
     return found
 
 
-def _no_name(namespace: str, host: str, occupied: Collection[str]) -> Refusal | None:
-    names = alias_names(host, namespace)
-    if not names or not all(is_name(name) for name in names):
+def _no_name(host: str, names: Sequence[str], occupied: Collection[str]) -> Refusal | None:
+    if not names or not all(NAME.fullmatch(name) for name in names):
         return Refusal(NOT_A_NAME, f"{host} isn't a name that a hosts file can carry")
     double = next((name for name in names if name in occupied), None)
     return Refusal(ALIAS_CONFLICT, f"the pod's own hostAliases name {double}") if double else None
@@ -128,13 +133,17 @@ def _no_port(ports: Sequence[int], taken: Mapping[int, str]) -> Refusal | None:
     return None
 
 
-def _same_names(namespace: str, host: str, asked: Collection[str]) -> Refusal | None:
-    """Two hosts that share a name but not an address: the name would mean both, and each lacks the other's ports."""
-    names, address = set(alias_names(host, namespace)), loopback_address(namespace, host)
-    for other in sorted(asked):
-        if other != host and loopback_address(namespace, other) != address and names & set(alias_names(other, namespace)):
-            return Refusal(ALIAS_CONFLICT, f"{host} and {other} are the same service: name it in one way")
-    return None
+def _shared(names: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Hosts that share a name with another host: the name would mean both addresses, and each lacks the other's ports."""
+    first: dict[str, str] = {}
+    found: dict[str, str] = {}
+    for host in sorted(names):
+        for name in names[host]:
+            other = first.setdefault(name, host)
+            if other != host:
+                found.setdefault(host, other)
+                found.setdefault(other, host)
+    return found
 
 
 def _conflicts(wanted: Sequence[Wanted], refused: Mapping[str, Refusal]) -> tuple[Conflict, ...]:
@@ -147,14 +156,11 @@ def _conflicts(wanted: Sequence[Wanted], refused: Mapping[str, Refusal]) -> tupl
     return tuple(found[key] for key in sorted(found))
 
 
-def _passthrough(namespace: str, wanted: Sequence[Wanted], given: Collection[str]) -> tuple[Endpoint, ...]:
+def _passthrough(wanted: Sequence[Wanted], given: Collection[str], addresses: Mapping[str, str]) -> tuple[Endpoint, ...]:
     """Further ports of the hosts that got their alias; without it nobody comes there."""
     pools = {(w.host, w.port) for w in wanted}
     ports = {(w.host, port) for w in wanted if w.host in given for port in w.passthrough} - pools
-    return tuple(
-        Endpoint(host=host, port=port, address=loopback_address(namespace, host), listen_port=port, alias=True)
-        for host, port in sorted(ports)
-    )
+    return tuple(Endpoint(host=host, port=port, address=addresses[host], listen_port=port, alias=True) for host, port in sorted(ports))
 
 
 def _variables(pools: Sequence[PoolFacts], endpoints: Mapping[tuple[str, int], Endpoint]) -> dict[str, str]:
