@@ -12,7 +12,7 @@ from typing import Any
 
 from slipstream_operator.errors import AlreadyExists, Conflict, Invalid, NotFound
 from slipstream_operator.kube.client import Object
-from slipstream_operator.kube.kinds import Kind
+from slipstream_operator.kube.kinds import POD, Kind
 from slipstream_operator.names import FIELD_MANAGER
 
 Key = tuple[str, str | None, str]
@@ -33,6 +33,7 @@ class FakeKube:
         self.before: Callable[[str, Kind, str], Awaitable[None]] | None = None
         self.listeners: list[Callable[[Kind, str, Object], None]] = []
         self.closed = False
+        self.printed: dict[tuple[str, str, str], str] = {}  # what containers have printed
         self._versions = itertools.count(1)
         self._uids = itertools.count(1)
         self._manager = field_manager
@@ -115,6 +116,10 @@ class FakeKube:
         if uid and uid != old["metadata"]["uid"]:
             raise Conflict(f"{kind.plural} {name}: the uid is another's")
         self.remove(kind, namespace, name)
+
+    async def logs(self, namespace: str, pod: str, container: str) -> str:
+        await self.get(POD, namespace, pod)
+        return self.printed.get((namespace, pod, container), "")
 
     async def close(self) -> None:
         self.closed = True

@@ -24,8 +24,9 @@ class Unreachable(Temporary):
 class SidecarClient:
     """One per process. Connections are not kept: pods come and go, and their addresses come back as other pods'."""
 
-    def __init__(self, *, port: int, timeout: float = 3.0) -> None:
+    def __init__(self, *, port: int, timeout: float = 3.0, limit: int = LIMIT) -> None:
         self._port = port
+        self._limit = limit
         self._timeout = aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, 1.0))
         self._session: aiohttp.ClientSession | None = None
 
@@ -58,17 +59,17 @@ class SidecarClient:
             async with self._session.request(
                 method, f"http://{host}:{self._port}{path}", data=body, headers=headers, allow_redirects=False
             ) as answer:
-                return answer.status, await _read(answer, ip)
+                return answer.status, await _read(answer, ip, self._limit)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise Unreachable(f"{ip}:{self._port} can't be reached: {error!r}") from error
 
 
-async def _read(answer: aiohttp.ClientResponse, ip: str) -> bytes:
+async def _read(answer: aiohttp.ClientResponse, ip: str, limit: int) -> bytes:
     body = bytearray()
     async for chunk in answer.content.iter_chunked(65536):
         body += chunk
-        if len(body) > LIMIT:
-            raise Unreachable(f"{ip}: an answer of more than {LIMIT} bytes isn't a sidecar's")
+        if len(body) > limit:
+            raise Unreachable(f"{ip}: an answer of more than {limit} bytes isn't a sidecar's")
     return bytes(body)
 
 

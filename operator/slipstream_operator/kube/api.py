@@ -19,7 +19,7 @@ from kubernetes.aio.client.configuration import Configuration
 
 from slipstream_operator.errors import Permanent, Temporary
 from slipstream_operator.kube.client import Object
-from slipstream_operator.kube.kinds import Kind
+from slipstream_operator.kube.kinds import POD, Kind
 from slipstream_operator.kube.mapping import error_of
 from slipstream_operator.names import FIELD_MANAGER
 
@@ -90,6 +90,11 @@ class ApiKube:
             options["preconditions"] = {"uid": uid}
         await self._call("DELETE", kind.path(namespace, name), body=options)
 
+    async def logs(self, namespace: str, pod: str, container: str) -> str:
+        path = POD.path(namespace, pod, "log")
+        data = await self._send("GET", path, {"container": container}, accept="text/plain, */*")
+        return data.decode("utf-8", "replace")
+
     async def close(self) -> None:
         await self._client.close()  # type: ignore[no-untyped-call]  # not annotated there
 
@@ -106,18 +111,8 @@ class ApiKube:
         content_type: str = JSON,
         accept: str = JSON,
     ) -> Object:
-        """One request, one answer; raises only our errors."""
-        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._field_manager}
-        url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
-        try:
-            # Reads the service account's token anew every minute: bound tokens expire.
-            await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-            response = await self._client.call_api(method, url, header_params=headers, body=body, _request_timeout=self._timeout)
-            data = await response.read()  # type: ignore[no-untyped-call]  # not annotated there
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise Temporary(f"the API server can't be reached for {method} {path}: {error!r}") from error
-        if response.status >= 400:
-            raise error_of(response.status, method, path, data, response.headers.get("Retry-After"))
+        """One request, one JSON object; raises only our errors."""
+        data = await self._send(method, path, query, body, content_type=content_type, accept=accept)
         try:
             answer = json.loads(data)
         except ValueError as error:
@@ -125,6 +120,30 @@ class ApiKube:
         if not isinstance(answer, dict):
             raise Permanent(f"{method} {path}: the answer isn't an object; is the configured server an API server?")
         return answer
+
+    async def _send(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        content_type: str = JSON,
+        accept: str = JSON,
+    ) -> bytes:
+        """One request, one answer; raises only our errors."""
+        headers = {"Accept": accept, "Content-Type": content_type, "User-Agent": self._field_manager}
+        url = self._client.configuration.host + path + (f"?{urlencode(query)}" if query else "")
+        try:
+            # Reads the service account's token anew every minute: bound tokens expire.
+            await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+            response = await self._client.call_api(method, url, header_params=headers, body=body, _request_timeout=self._timeout)
+            data: bytes = await response.read()  # type: ignore[no-untyped-call]  # not annotated there
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise Temporary(f"the API server can't be reached for {method} {path}: {error!r}") from error
+        if response.status >= 400:
+            raise error_of(response.status, method, path, data, response.headers.get("Retry-After"))
+        return data
 
 
 def _namespace(obj: Mapping[str, Any]) -> str | None:

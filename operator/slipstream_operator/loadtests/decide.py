@@ -74,7 +74,7 @@ class Collect:
 class Conclude:
     """Merge what was collected, judge, store the result, write the status. `cause` is empty for a run that ended by itself."""
 
-    cause: Literal["", "Aborted", "RunnersNotReady", "RunnerLost", "DeadlineExceeded"] = ""
+    cause: Literal["", "Aborted", "NotStarted", "RunnersNotReady", "RunnerLost", "DeadlineExceeded"] = ""
     message: str = ""
 
 
@@ -182,7 +182,7 @@ def _running(facts: Facts, started_at: float, now: float, timings: Timings) -> D
     missing = facts.missing()
     if not missing:
         return Decision((Conclude(),), "Concluding")
-    if set(missing) <= facts.lost:
+    if set(missing) <= facts.beyond_reach():
         return _conclude("RunnerLost", _lost_message(facts))
     if now > started_at + facts.duration + timings.grace:
         return _conclude(
@@ -199,7 +199,7 @@ def _aborting(facts: Facts, now: float, timings: Timings) -> Decision:
     done = tuple(r for r in _youngest(facts) if r.index not in facts.parts and (r.over or r.phase in ("Done", "Aborted")))
     missing = set(facts.missing())
     since = facts.abort_asked_at if facts.abort_asked_at is not None else now
-    if missing <= facts.lost or now > since + timings.abort_grace:
+    if missing <= facts.beyond_reach() or now > since + timings.abort_grace:
         return Decision((Conclude("Aborted", f"{because}; {facts.wanted - len(missing)} of {facts.wanted} parts"),), "Concluding")
     actions: tuple[Action, ...] = ((Abort(tell),) if tell else ()) + ((Collect(done),) if done else ())
     return Decision(actions, "Running", message="aborting", again=timings.poll)
@@ -214,8 +214,9 @@ def _youngest(facts: Facts) -> tuple[RunnerFacts, ...]:
 
 
 def _lost_message(facts: Facts) -> str:
-    whys = [f"runner {i}{_because(facts.runner(i))}" for i in sorted(facts.lost)]
-    return f"{len(facts.lost)} of {facts.wanted} runners lost: {'; '.join(whys)}"
+    lost = sorted(facts.beyond_reach())
+    whys = [f"runner {i}{_because(facts.runner(i))}" if facts.runner(i) else f"runner {i} (its pod is gone)" for i in lost]
+    return f"{len(lost)} of {facts.wanted} runners lost: {'; '.join(whys)}"
 
 
 def _because(runner: RunnerFacts | None) -> str:

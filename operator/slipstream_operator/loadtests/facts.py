@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 RunnerPhase = Literal["Preparing", "Ready", "Running", "Draining", "Done", "Aborted"]
@@ -73,6 +73,10 @@ class RunnerFacts:
     def over(self) -> bool:
         return self.pod_phase in ("Succeeded", "Failed")
 
+    def answered(self, phase: RunnerPhase, start_at: float | None) -> RunnerFacts:
+        """The same runner with what it says of itself."""
+        return replace(self, phase=phase, start_at=start_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Facts:
@@ -80,7 +84,6 @@ class Facts:
 
     test: LoadTestFacts
     problem: Problem | None = None
-    cluster_id: str = ""
     job: JobFacts | None = None
     plan_stored: bool = False
     result_stored: bool = False
@@ -97,6 +100,10 @@ class Facts:
     def missing(self) -> tuple[int, ...]:
         """Indexes whose part hasn't been collected."""
         return tuple(i for i in range(self.wanted) if i not in self.parts)
+
+    def beyond_reach(self) -> frozenset[int]:
+        """Indexes whose part will never come: lost, or of a pod that isn't there any more, and its logs with it."""
+        return self.lost | {i for i in self.missing() if self.started_at is not None and self.runner(i) is None}
 
     def runner(self, index: int) -> RunnerFacts | None:
         """The youngest attempt of an index; pods of an index come oldest first."""

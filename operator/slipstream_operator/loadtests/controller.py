@@ -1,0 +1,109 @@
+"""One look at a LoadTest: gather → decide → apply, and when to look again. Knows how the three fit together and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from slipstream_api.config import canonical
+from slipstream_operator.caches import Caches
+from slipstream_operator.delivery.keystore import KeyStore
+from slipstream_operator.kube.client import Kube
+from slipstream_operator.kube.kinds import CONNECTION_POOL, LOAD_TEST
+from slipstream_operator.loadtests import decide as d
+from slipstream_operator.loadtests.apply import Applier, Unplannable
+from slipstream_operator.loadtests.client import RunnerClient
+from slipstream_operator.loadtests.gather import Gathered, Gatherer, Memory
+from slipstream_operator.policies import PolicyEntry
+from slipstream_operator.queue import Limits, Observer, Run, WorkQueue
+
+log = logging.getLogger(__name__)
+TestKey = tuple[str, str]  # namespace, name
+
+
+class LoadTests:
+    """The load tests of a cluster: a queue of their own, since a look during a run takes longer than one at a policy."""
+
+    def __init__(
+        self,
+        kube: Kube,
+        caches: Caches,
+        keys: KeyStore,
+        cluster: str,
+        image: str,
+        *,
+        cluster_domain: str = "",
+        client: RunnerClient | None = None,
+        observer: Observer | None = None,
+        wall: Callable[[], float] = time.time,
+        timings: d.Timings = d.DEFAULT_TIMINGS,
+    ) -> None:
+        self._caches, self._wall, self._timings = caches, wall, timings
+        self.client = client or RunnerClient()
+        self._gatherer = Gatherer(kube, self.client, cluster_domain)
+        self._applier = Applier(kube, self.client, keys, cluster, image, wall, self.policies_in_force)
+        self._memories: dict[TestKey, Memory] = {}
+        self.queue: WorkQueue[TestKey] = WorkQueue("loadtests", Limits(debounce=0.1, max_wait=1.0, workers=4), observer=observer)
+
+    def add(self, namespace: str, name: str) -> None:
+        """Something about a test may have changed."""
+        self.queue.add((namespace, name))
+
+    def add_all(self) -> None:
+        """Look at every test: what a watch may have missed."""
+        for key in self._caches.policies[LOAD_TEST.kind].keys("name"):
+            self.queue.add((key[1], key[2]))
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        try:
+            await self.queue.run(self.look)
+        finally:
+            await self.client.close()
+
+    async def look(self, key: TestKey, run: Run) -> float | None:
+        """One look; seconds until the next one, None when only a change can bring one."""
+        memory = self._memories.setdefault(key, Memory())
+        seen = await self._gatherer.gather(*key, memory)
+        if seen is None:
+            self._memories.pop(key, None)
+            self.queue.forget(key)
+            return None
+        if seen.facts.test.suspended and memory.abort_asked_at is None:  # from here on its time runs, whether runners hear of it or not
+            memory.abort_asked_at = self._wall()
+        decision = self._decide(seen, memory)
+        await self._apply(seen, decision, memory)
+        if any(isinstance(action, d.Collect) for action in decision.actions):
+            # With the last part in hand, conclude in the same look: a restart in between would have to fetch them all again.
+            after = self._decide(seen, memory)
+            if after.stage == "Concluding":
+                await self._apply(seen, after, memory)
+                return after.again if after.again is not None else self._timings.poll
+        return decision.again if decision.stage != "Concluding" else self._timings.poll
+
+    def _decide(self, seen: Gathered, memory: Memory) -> d.Decision:
+        known = replace(seen.facts, parts=frozenset(memory.parts), lost=frozenset(memory.lost), abort_asked_at=memory.abort_asked_at)
+        return d.decide(known, self._wall(), self._timings)
+
+    async def _apply(self, seen: Gathered, decision: d.Decision, memory: Memory) -> None:
+        try:
+            await self._applier.apply(seen, decision, memory)
+        except Unplannable as error:
+            log.warning("%s/%s can't be planned: %s", seen.facts.test.namespace, seen.facts.test.name, error)
+            await self._applier.apply(seen, d.Decision((d.Conclude("NotStarted", str(error)),), "Concluding"), memory)
+
+    def policies_in_force(self, namespace: str, pool: str) -> list[dict[str, Any]]:
+        """The pool and what stands before it, by generation and digest: what a result is a result of."""
+        own = self._caches.policy((CONNECTION_POOL.kind, namespace, pool))
+        entries = [*([own] if own is not None else []), *self._caches.policies_of(namespace, pool)]
+        return sorted((_record(entry) for entry in entries), key=lambda p: (p["kind"], p["name"]))
+
+
+def _record(entry: PolicyEntry) -> dict[str, Any]:
+    spec = entry.spec.model_dump(by_alias=True, mode="json") if entry.spec is not None else {}
+    digest = hashlib.sha256(canonical(spec)).hexdigest()[:12]
+    return {"kind": entry.kind, "name": entry.name, "generation": entry.generation, "hash": digest}

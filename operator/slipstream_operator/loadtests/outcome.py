@@ -1,0 +1,70 @@
+"""From parts to a judged run: merge, verdict, and what the operator itself knows of the run's end. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from slipstream_loadtest.histogram import Unlike
+from slipstream_loadtest.merge import merge
+from slipstream_loadtest.part import Part, decode_part
+from slipstream_loadtest.planmodel import Plan, plan_hash
+from slipstream_loadtest.report import as_json
+from slipstream_loadtest.status import as_status
+from slipstream_loadtest.verdict import Reason, Verdict, judge
+from slipstream_operator.loadtests.decide import Conclude
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A judged run: its verdict, its members of the status, and the document that is stored."""
+
+    verdict: Verdict
+    figures: dict[str, Any]
+    document: str
+    plan_hash: str
+
+
+def outcome(plan: Plan, run: str, encoded: Iterable[bytes], end: Conclude) -> Outcome:
+    """Merges and judges. A run that ended by a cause of its own is never more than Inconclusive, whatever its parts say."""
+    parts, unlike = _parts(encoded)
+    result = merge(plan, parts, run)
+    verdict = judge(plan, result)
+    causes = [Reason(code=end.cause, message=end.message)] if end.cause else []
+    causes += [Reason(code="UnlikeParts", message=message) for message in unlike]
+    if causes:
+        verdict = msgspec.structs.replace(verdict, result="Inconclusive", reasons=(*causes, *_other(verdict)))
+    document = as_json(plan, result, verdict)
+    return Outcome(verdict, as_status(plan, result, verdict), json.dumps(document, separators=(",", ":")), plan_hash(plan))
+
+
+def stored(plan: Plan, document: str) -> Outcome:
+    """The outcome of a result that was stored before a restart: what the status shows of it is in the document."""
+    read = json.loads(document)
+    reasons = tuple(msgspec.convert(reason, Reason) for reason in read["reasons"])
+    verdict = Verdict(result=read["result"], reasons=reasons)
+    return Outcome(verdict, dict(read["status"]), document, plan_hash(plan))
+
+
+def with_status(made: Outcome) -> str:
+    """The document to store: with the status members, so that a restart can write them without the parts."""
+    return json.dumps(json.loads(made.document) | {"status": made.figures}, separators=(",", ":"))
+
+
+def _other(verdict: Verdict) -> tuple[Reason, ...]:
+    """Reasons besides the cause; that something passed is none."""
+    return tuple(reason for reason in verdict.reasons if reason.code not in ("Passed", "Aborted"))
+
+
+def _parts(encoded: Iterable[bytes]) -> tuple[list[Part], list[str]]:
+    parts, unlike = [], []
+    for data in encoded:
+        try:
+            parts.append(decode_part(data))
+        except Unlike as error:
+            unlike.append(str(error))
+    return parts, unlike
