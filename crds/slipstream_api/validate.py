@@ -40,7 +40,8 @@ def validate(resource: Any) -> tuple[Problem, ...]:
     value = prepare(resource, schema)
     problems = [*_metadata(value), *_structural(value, schema, ""), *_duplicates(value, schema, "")]
     if not any(problem.blocking for problem in problems):
-        problems += _rules(value, schema, kind, "", "")
+        known = {problem.path for problem in problems}  # a rule about a value that is wrong already has nothing to add
+        problems += (problem for problem in _rules(value, schema, kind, "", "") if problem.path not in known)
     return tuple(sorted(set(problems)))
 
 

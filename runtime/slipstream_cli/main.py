@@ -1,0 +1,55 @@
+"""The command `slipstream`: names its subcommands, loads each one's code only when it is asked for. Holds no logic."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as installed_version
+
+import typer
+
+from slipstream_cli.console import err, escape, out
+
+app = typer.Typer(
+    name="slipstream",
+    help="Connection pools, caches and circuit breakers between a workload and the services it calls; load tests that prove their worth.",
+    epilog="Start with: slipstream demo",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.command()
+def version() -> None:
+    """Shows the version."""
+    out.print(f"slipstream {installed_version('slipstream')}, Python {sys.version.split()[0]}")
+
+
+def register() -> None:
+    """Adds the subcommands, in the order in which a newcomer meets them."""
+    from slipstream_cli.demo.command import demo
+    from slipstream_cli.inspect import explain, status
+    from slipstream_cli.loadtest import loadtest, report
+    from slipstream_cli.run import run
+    from slipstream_cli.validate import validate
+
+    for command in (demo, run, validate, loadtest, report, explain, status):
+        app.command()(command)
+
+
+def main() -> None:
+    """Entry point; a mistake of ours is one line and a hint, not a traceback."""
+    register()
+    try:
+        app()
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.exit(141)
+    except Exception as error:
+        err.print(f"[red]unexpected:[/red] {escape(f'{type(error).__name__}: {error}')}")
+        raise
+
+
+if __name__ == "__main__":
+    main()

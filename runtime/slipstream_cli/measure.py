@@ -1,0 +1,98 @@
+"""One load test on this machine: finds its routes, plans, runs with live progress, judges. Prints progress only; decides no verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from slipstream_api.models import LoadTestSpec
+from slipstream_api.resources import Resource
+from slipstream_cli import admin
+from slipstream_cli.console import err
+from slipstream_cli.run import local_urls
+from slipstream_loadtest.driver import TargetUnusable
+from slipstream_loadtest.local import run_local
+from slipstream_loadtest.plan import PlanRefused, Route, Routes, build_plan
+from slipstream_loadtest.planmodel import Plan
+from slipstream_loadtest.progress import Progress as Moment
+from slipstream_loadtest.result import Result
+from slipstream_loadtest.url_guard import check_url
+from slipstream_loadtest.verdict import Verdict, judge
+
+SEED = 1  # the same load each time, so that two runs can be compared
+
+
+class CannotMeasure(Exception):  # noqa: N818 - an answer, not a malfunction
+    """Why a load test can't be run; the message says what to change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What a run left."""
+
+    plan: Plan
+    result: Result
+    verdict: Verdict
+
+
+def routes_of(spec: LoadTestSpec, socket: Path) -> Routes:
+    """The ways to the target: a URL, or a pool of the running `slipstream run` with the way past its layers."""
+    if spec.target.url is not None:
+        if refused := check_url(spec.target.url):
+            raise CannotMeasure(f"spec.target.url: {refused}")
+        return Routes(direct=Route(url=spec.target.url))
+    assert spec.target.pool_ref is not None
+    name = spec.target.pool_ref.name
+    try:
+        urls = local_urls(admin.get(socket, "/status", {"full": "1"})["config"])
+    except (admin.NotRunning, ValueError) as error:
+        raise CannotMeasure(str(error)) from None
+    if name not in urls:
+        raise CannotMeasure(f"spec.target.poolRef.name: the running `slipstream run` has no pool {name}, but {', '.join(sorted(urls))}")
+    layers, direct = urls[name]
+    return Routes(direct=Route(url=direct), layers=Route(url=layers))
+
+
+def measure(test: Resource, routes: Routes, runners: int | None, quiet: bool = False) -> Measured:
+    """Runs a test with a progress bar; SIGINT ends it early with what there is. Raises CannotMeasure."""
+    assert isinstance(test.spec, LoadTestSpec)
+    try:
+        plan = build_plan(test.name, test.namespace, test.spec, routes, SEED, runners=runners or 1)
+        result = uvloop.run(_run(plan, quiet))
+    except (PlanRefused, TargetUnusable) as error:
+        raise CannotMeasure(str(error)) from None
+    return Measured(plan, result, judge(plan, result))
+
+
+async def _run(plan: Plan, quiet: bool) -> Result:
+    abort = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, abort.set)
+    with _bar(plan, quiet) as report:
+        return (await run_local(plan, on_progress=report, abort=abort)).result
+
+
+@contextlib.contextmanager
+def _bar(plan: Plan, quiet: bool):  # type: ignore[no-untyped-def]  # a generator of a callback
+    """A line that moves, on a terminal; a line each phase elsewhere."""
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task("preparing", total=len(plan.phases), figures="")
+        yield _reporter(progress, task)
+
+
+def _reporter(progress: Progress, task: TaskID) -> Callable[[Moment], None]:
+    def report(moment: Moment) -> None:
+        p95 = "" if moment.p95_ms is None else f", p95 {moment.p95_ms:.1f} ms"
+        figures = f"{moment.rps:,.0f}/s{p95}, {moment.failed} errors"
+        progress.update(task, completed=moment.phase, description=f"{moment.kind} {moment.stage} {moment.target}".strip(), figures=figures)
+
+    return report
