@@ -26,7 +26,7 @@ from slipstream_operator.certificates.decide import (
     join,
     managed_elsewhere,
 )
-from slipstream_operator.errors import Conflict, NotFound, OperatorError, Temporary
+from slipstream_operator.errors import Conflict, Forbidden, NotFound, OperatorError, Temporary
 from slipstream_operator.kube.client import Kube, Object
 from slipstream_operator.kube.kinds import MUTATING_WEBHOOK, SECRET
 from slipstream_operator.names import INJECTOR_TLS_SECRET
@@ -56,6 +56,7 @@ class Keeper:
         self._kube, self._wall, self._namespace, self._webhook, self._settle = kube, wall, namespace, webhook, settle
         self._names = [f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"]
         self.reason = "not looked yet"
+        self._refused = False
 
     async def run(self, interval: float = INTERVAL) -> None:
         """Until cancelled. What the API server refuses is logged once and tried again."""
@@ -80,14 +81,13 @@ class Keeper:
         now = utc(self._wall())
         data = decoded(secret)
         decision = decide(data, self._names, now)
-        if decision.action != "Keep":
-            new = renewed(decision, data, self._names, now)
-            if await self._trust(new[BUNDLE]) and data.get(CERTIFICATE):
-                await asyncio.sleep(self._settle)  # the certificate in use is still good
+        new = renewed(decision, data, self._names, now) if decision.action != "Keep" else data
+        in_use = bool(data.get(CERTIFICATE))
+        if await self._trusted(new[BUNDLE], needed=in_use and decision.action == "RenewAuthority") and in_use and new is not data:
+            await asyncio.sleep(self._settle)  # the certificate in use is still good
+        if new is not data:
             await self._write(secret, new)
             log.info("the injector has a new certificate: %s", decision.reason)
-        else:
-            await self._trust(data[BUNDLE])
         self.reason = decision.reason
         return decision
 
@@ -106,6 +106,20 @@ class Keeper:
             await self._kube.update(SECRET, {**secret, "data": data})
         except Conflict as error:
             raise Temporary(f"Secret {INJECTOR_TLS_SECRET} has changed meanwhile: {error}", delay=1.0) from error
+
+    async def _trusted(self, bundle: bytes, *, needed: bool) -> bool:
+        """As `_trust`. An administrator may keep the bundle, so a refusal is no obstacle, unless what is trusted now would be given up."""
+        try:
+            changed = await self._trust(bundle)
+        except Forbidden as error:
+            if needed:
+                raise
+            if not self._refused:
+                log.warning("the webhook's CA bundle is the administrator's matter: %s", error)
+            self._refused = True
+            return False
+        self._refused = False
+        return changed
 
     async def _trust(self, bundle: bytes) -> bool:
         """The bundle into every webhook that has another. True where something was written."""

@@ -171,26 +171,56 @@ async def test_a_missing_secret_is_told_with_what_to_do(kube: FakeKube, wall: Wa
         await a_keeper(kube, wall).look()
 
 
+def refusing(kube: FakeKube, kinds: tuple[Kind, ...]) -> None:
+    """A role without these kinds."""
+
+    async def refuse(method: str, kind: Kind, _: str) -> None:
+        if kind in kinds:
+            raise Forbidden(f"{method} {kind.plural}: 403", delay=30.0)
+
+    kube.before = refuse
+
+
+async def test_where_the_bundle_is_the_administrators_certificates_are_still_made(
+    kube: FakeKube, wall: Wall, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An operator of one namespace may have no role for the webhook; it says so once."""
+    refusing(kube, (MUTATING_WEBHOOK,))
+    keeper = a_keeper(kube, wall)
+    await keeper.look()
+    before = await stored(kube)
+    wall.time += CERTIFICATE_LIFE.total_seconds() * 0.7
+    assert (await keeper.look()).action == "RenewCertificate"
+    assert (await keeper.look()).action == "Keep"
+    after = await stored(kube)
+    assert (after["ca.crt"], after["tls.crt"] != before["tls.crt"]) == (before["ca.crt"], True)
+    assert len([r for r in caplog.records if "administrator" in r.message]) == 1
+
+
+async def test_a_trusted_authority_is_not_given_up_where_the_new_one_cannot_be_trusted(kube: FakeKube, wall: Wall) -> None:
+    """A certificate that nobody trusts would end injection."""
+    await a_keeper(kube, wall).look()
+    before = await stored(kube)
+    wall.time += AUTHORITY_LIFE.total_seconds() * 0.7
+    refusing(kube, (MUTATING_WEBHOOK,))
+    with pytest.raises(Forbidden):
+        await a_keeper(kube, wall).look()
+    assert await stored(kube) == before
+
+
 @pytest.mark.looptime
 async def test_the_loop_goes_on_after_a_refusal_and_stops_when_cancelled(
     kube: FakeKube, wall: Wall, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A role that is repaired later is enough; one line in the log, not one a minute."""
-    refusals = 3
-
-    async def refuse(method: str, kind: Kind, _: str) -> None:
-        nonlocal refusals
-        if kind == MUTATING_WEBHOOK and refusals:
-            refusals -= 1
-            raise Forbidden("patch mutatingwebhookconfigurations: 403", delay=30.0)
-
-    kube.before = refuse
+    refusing(kube, (SECRET,))
     task = asyncio.create_task(keep_certificates(kube, wall, SYSTEM))
-    await asyncio.sleep(29)
-    assert not await stored(kube)
     await asyncio.sleep(100)
-    assert (await stored(kube))["tls.crt"]
+    assert not task.done()
     assert len([r for r in caplog.records if r.levelname == "WARNING"]) == 1
+    kube.before = None
+    await asyncio.sleep(31)
+    assert (await stored(kube))["tls.crt"]
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
