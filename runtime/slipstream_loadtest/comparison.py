@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from slipstream_loadtest.metrics import METRICS, Metric, measure
 from slipstream_loadtest.planmodel import Plan
 from slipstream_loadtest.result import Result, ResultPart, Window
+from slipstream_loadtest.saturation import lag_ms
 from slipstream_loadtest.stats import mann_whitney, median, ratio_interval, repeats_needed
 from slipstream_loadtest.units import Unit, show
 
@@ -69,7 +70,7 @@ def _row(plan: Plan, result: Result, stage: str, metric: Metric) -> ComparisonRo
     interval = ratio_interval(baseline, candidate, seed=plan.seed, confidence=plan.comparison.confidence)
     _, p = mann_whitney(baseline, candidate)
     row = replace(row, change=middle[1] / middle[0], interval=interval, p=p)
-    doubt = too_few(plan) or _unlike_errors(plan, result, stage)
+    doubt = too_few(plan) or _unlike_errors(plan, result, stage) or _lag_explains(plan, result, row)
     return replace(row, message=doubt) if doubt else _judged(plan, row, metric)
 
 
@@ -98,6 +99,17 @@ def _unlike_errors(plan: Plan, result: Result, stage: str) -> str:
     if abs(sides[0] - sides[1]) <= MAX_ERROR_DIFFERENCE:
         return ""
     return f"errors differ: {show(sides[0], 'percent')} of the baseline, {show(sides[1], 'percent')} of the candidate"
+
+
+def _lag_explains(plan: Plan, result: Result, row: ComparisonRow) -> str:
+    """Why a change may be the generator's: without the worse side's lag at that quantile it would be none."""
+    if row.baseline is None or row.candidate is None or row.baseline == row.candidate:
+        return ""
+    worse = "Direct" if row.baseline > row.candidate else plan.candidate
+    lag = lag_ms([w for w in result.windows if w.judged and w.stage == row.stage and w.target == worse], row.metric)
+    if abs(row.baseline - row.candidate) > lag or abs(row.candidate / row.baseline - 1) * 100 <= plan.comparison.noise_percent:
+        return ""
+    return f"the runners' own lag of {show(lag, 'ms')} could explain it: use more CPU or less load"
 
 
 def _errors(windows: Sequence[Window]) -> float:

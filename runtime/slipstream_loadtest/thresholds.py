@@ -10,6 +10,7 @@ from typing import Literal
 from slipstream_loadtest.metrics import METRICS, Measure, measure
 from slipstream_loadtest.planmodel import Plan, Threshold
 from slipstream_loadtest.result import Result, ResultPart
+from slipstream_loadtest.saturation import lag_ms
 from slipstream_loadtest.units import Unit, show
 
 
@@ -22,7 +23,10 @@ class ThresholdRow(ResultPart, frozen=True, kw_only=True):
     unit: Unit
     limit: str
     samples: int
+    min: float | None = None
+    max: float | None = None
     observed: float | None = None
+    lag: float = 0.0  # what the generator itself may have added to `observed`
     result: Literal["Passed", "Failed", "NoData", "LowerBound"]
     message: str = ""
 
@@ -44,7 +48,10 @@ def _row(plan: Plan, result: Result, threshold: Threshold) -> ThresholdRow:
         unit=unit,
         limit=_limit(threshold, unit),
         samples=measured.samples,
+        min=threshold.min,
+        max=threshold.max,
         observed=measured.value,
+        lag=lag_ms(windows, threshold.metric),
         result=outcome,
         message=f"{threshold.metric} has no samples in {where}" if outcome == "NoData" else "",
     )

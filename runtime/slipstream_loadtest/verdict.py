@@ -12,21 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final, Literal
 
 from slipstream_loadtest.comparison import ComparisonRow, compare, too_few
-from slipstream_loadtest.histogram import Histogram, merged
-from slipstream_loadtest.metrics import latency, pool
+from slipstream_loadtest.metrics import pool
 from slipstream_loadtest.planmodel import Plan
 from slipstream_loadtest.result import Result, ResultPart, Window
+from slipstream_loadtest.saturation import saturation
 from slipstream_loadtest.tally import GENERATOR_ERRORS
 from slipstream_loadtest.thresholds import ThresholdRow, judge_thresholds
 from slipstream_loadtest.units import show, show_ms
 
-LAG_SHARE: Final = 0.1  # of the measured p95: a larger lag is a visible part of what was measured
-LAG_FLOOR_MS: Final = 10.0  # what shared cores and CPU limits cost anyway; a lag only ever makes latencies look worse, never better
-CPU_LIMIT: Final = 90.0  # percent of one core: beyond, calls queue in the generator
 DROPPED_LIMIT: Final = 0.1  # percent of the offered load
 
 Outcome = Literal["Passed", "Failed", "Inconclusive"]
@@ -106,23 +102,18 @@ def _no_data(case: Case) -> Reason | None:
 
 def _generator_saturated(case: Case) -> Reason | None:
     for target, stage, windows in case.levels():
-        if why := _saturation(windows):
+        if why := saturation(windows):
             return Reason(code="GeneratorSaturated", message=f"stage {stage} ({target}): {why}; use more runners, more CPU or less load")
     return None
 
 
-def _saturation(windows: list[Window]) -> str:
-    """How the generator itself got in the way; empty when it did not."""
-    busiest = max(w.cpu_percent for w in windows)
-    if busiest > CPU_LIMIT:
-        return f"a runner used {busiest:.0f}% of a core"
-    p95 = latency(pool(windows)).quantile(Fraction(95, 100))
-    allowed = max(LAG_FLOOR_MS, LAG_SHARE * (p95 or 0) / 1e6)
-    for name, lags in (("loop", [w.generator.loop_lag for w in windows]), ("start", [w.generator.start_lag for w in windows])):
-        lag = merged(map(Histogram.decode, lags)).quantile(Fraction(99, 100))
-        if lag is not None and lag / 1e6 > allowed:
-            return f"p99 of the runners' {name} lag is {show_ms(lag / 1e6)}, more than {show_ms(allowed)}"
-    return ""
+def _lag_explains(case: Case) -> Reason | None:
+    """A broken bound that would hold without the generator's own lag says nothing about the target."""
+    for row in case.thresholds:
+        if row.result == "Failed" and row.observed is not None and row.max is not None and row.observed - row.lag <= row.max:
+            message = f"threshold {row.name}: {row.metric} is {show(row.observed, row.unit)}, of which the runners' own lag may be"
+            return Reason(code="GeneratorSaturated", message=f"{message} {show_ms(row.lag)}; use more runners, more CPU or less load")
+    return None
 
 
 def _generator_error(case: Case) -> Reason | None:
@@ -180,6 +171,6 @@ def _passed(case: Case) -> str:
     return f"all {n} thresholds hold" if n > 1 else "the threshold holds" if n else "measured; no thresholds are set"
 
 
-_TRUSTED: Final[tuple[Check, ...]] = (_aborted, _lost_runner, _no_data, _generator_saturated, _generator_error)
+_TRUSTED: Final[tuple[Check, ...]] = (_aborted, _lost_runner, _no_data, _generator_saturated, _lag_explains, _generator_error)
 _BROKEN: Final[tuple[Check, ...]] = (_thresholds_failed,)
 _ANSWERED: Final[tuple[Check, ...]] = (_metric_no_data, _dropped_load, _censored, _too_few_repeats)
