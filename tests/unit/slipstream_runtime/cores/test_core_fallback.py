@@ -1,0 +1,55 @@
+"""Which step of a fallback chain answers."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from slipstream_api.config import Fallback
+from slipstream_runtime.cores.fallback import STALE, STATUS, Cause, choose, retry_after
+
+STALE_STEP = Fallback(type="StaleCache")
+STATIC = Fallback(type="Static", status=503, body="{}", retry_after_ms=5_000)
+FAST = Fallback(type="FailFast", status=503)
+CAUSES: tuple[Cause, ...] = get_args(Cause)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_first_applicable_step_answers(cause: Cause) -> None:
+    """Stale where there is something stale; an answer that the upstream gave is replaced by nothing else."""
+    rest = None if cause == "UpstreamStatus" else STATIC
+    assert choose((STALE_STEP, STATIC), cause, True) is STALE_STEP
+    assert choose((STALE_STEP, STATIC), cause, False) is rest
+    assert choose((STATIC, STALE_STEP), cause, True) is (STALE_STEP if cause == "UpstreamStatus" else STATIC)
+    assert choose((FAST, STATIC), cause, False) is (None if cause == "UpstreamStatus" else FAST)
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_a_chain_without_a_stale_step_serves_nothing_stale(cause: Cause) -> None:
+    """A chain says all; without one, stale-if-error of the cache rule speaks for itself."""
+    assert choose((STATIC,), cause, True) is not STALE_STEP
+    assert choose((), cause, True) is STALE
+    assert choose((), cause, False) is None
+
+
+def test_every_cause_but_an_answer_has_a_status() -> None:
+    """For callers without any step."""
+    assert set(STATUS) == set(CAUSES) - {"UpstreamStatus"}
+
+
+@pytest.mark.parametrize(
+    ("step", "cause", "open_for", "seconds"),
+    [
+        (STATIC, "Open", 60.0, 5),
+        (STATIC, "Timeout", 0.0, 5),
+        (Fallback(type="Static", retry_after_ms=1), "Timeout", 0.0, 1),
+        (FAST, "Open", 59.2, 60),
+        (None, "Open", 0.1, 1),
+        (None, "Open", 0.0, 0),
+        (None, "Timeout", 60.0, 0),
+    ],
+)
+def test_retry_after_is_the_steps_or_the_circuits(step: Fallback | None, cause: Cause, open_for: float, seconds: int) -> None:
+    """Whole seconds, rounded up; none where nothing is known."""
+    assert retry_after(step, cause, open_for) == seconds
