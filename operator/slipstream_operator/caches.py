@@ -10,8 +10,8 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
-from slipstream_operator.entries import ConfigMapEntry, PodEntry, config_map_entry, pod_entry
-from slipstream_operator.kube.kinds import CACHE_POLICY, CIRCUIT_BREAKER, CONNECTION_POOL, LOAD_TEST, Kind
+from slipstream_operator.entries import ConfigMapEntry, Other, PodEntry, config_map_entry, pod_entry
+from slipstream_operator.kube.kinds import CACHE_POLICY, CIRCUIT_BREAKER, CONNECTION_POOL, Kind
 from slipstream_operator.policies import PolicyEntry, policy_entry
 
 Key = tuple[str, ...]
@@ -39,21 +39,34 @@ class Index(Protocol):
 # -- what the index functions return: {} takes an object out, None would keep what was there before --
 
 
-def index_policy(kind: Kind, body: Mapping[str, Any]) -> dict[Key, PolicyEntry]:
+def index_policy(kind: Kind, body: Mapping[str, Any]) -> dict[Key, Entry]:
     """By name, and by each target: a pool's workloads, another policy's pools."""
     entry = policy_entry(kind, body)
     keys: list[Key] = [("name", entry.namespace, entry.name), *(("target", entry.namespace, target) for target in entry.targets)]
-    return dict.fromkeys(keys, entry)
+    return dict.fromkeys([*keys, ("uid", entry.namespace, entry.uid)], entry)
 
 
-def index_pod(body: Mapping[str, Any]) -> dict[Key, PodEntry]:
+def index_pod(body: Mapping[str, Any]) -> dict[Key, Entry]:
     entry = pod_entry(body)
-    return {("uid", entry.namespace, entry.uid): entry, ("workload", entry.namespace, entry.workload): entry} if entry else {}
+    return (
+        dict.fromkeys([("workload", entry.namespace, entry.workload), ("uid", entry.namespace, entry.uid)], entry)
+        if entry
+        else _other(body)
+    )
 
 
-def index_config_map(body: Mapping[str, Any]) -> dict[Key, ConfigMapEntry]:
+def index_config_map(body: Mapping[str, Any]) -> dict[Key, Entry]:
     entry = config_map_entry(body)
-    return {("workload", entry.namespace, entry.workload): entry} if entry else {}
+    return (
+        dict.fromkeys([("workload", entry.namespace, entry.workload), ("uid", entry.namespace, entry.uid)], entry)
+        if entry
+        else _other(body)
+    )
+
+
+def _other(body: Mapping[str, Any]) -> dict[Key, Entry]:
+    meta = body["metadata"]
+    return {("other", meta["namespace"], meta["uid"]): Other(meta["uid"])}
 
 
 @dataclass(slots=True)
@@ -74,9 +87,16 @@ class View(Generic[E]):
     def keys(self, tag: str) -> list[Key]:
         return [key for key in self.index if key[0] == tag]
 
-    def all(self, tag: str) -> Iterator[E]:
-        for key in self.keys(tag):
-            yield from self.get(*key)
+    def uids(self) -> set[str]:
+        """Of all objects in the index that aren't known to be dead."""
+        return {key[2] for key in self.index if key[0] in ("uid", "other")} - self.dead
+
+    def bury(self, uids: Iterable[str]) -> list[E]:
+        """What is dead from now on, as far as it was of any concern."""
+        gone = set(uids)
+        found = [entry for key in self.keys("uid") if key[2] in gone for entry in self.get(*key)]
+        self.dead |= gone
+        return found
 
 
 class Caches:
@@ -93,7 +113,7 @@ class Caches:
         self.pods, self.config_maps = View(pods), View(config_maps)
 
     def check(self) -> str:
-        """For /readyz: the first event comes after all indexes are full, and an empty cluster is as good."""
+        """For /readyz; whoever compares the indexes with the API server says when they are full."""
         return "" if self.synced else "the caches aren't filled yet"
 
     # -- policies --
@@ -119,9 +139,8 @@ class Caches:
         return tuple(dict.fromkeys(w for pool in pools if pool is not None for w in pool.targets))
 
     def policy_keys(self) -> list[PolicyKey]:
-        """Of every policy that the operator writes a status for, load tests aside."""
-        views = [(kind, view) for kind, view in self.policies.items() if kind != LOAD_TEST.kind]
-        return [(kind, key[1], key[2]) for kind, view in views for key in view.keys("name")]
+        """Of every policy and load test."""
+        return [(kind, key[1], key[2]) for kind, view in self.policies.items() for key in view.keys("name")]
 
     # -- workloads --
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from slipstream_api.sidecar import ENVELOPE_FILE, KEYS_FILE, Endpoint
+from slipstream_operator.kube.kinds import CONNECTION_POOL
 from slipstream_operator.names import (
     ANNOTATION_INJECT,
     ANNOTATION_STATUS,
@@ -71,6 +71,13 @@ class PodEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Other:
+    """An object that is watched because of its labels and concerns nobody; it counts when caches are compared with the API server."""
+
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
 class ConfigMapEntry:
     """A workload's ConfigMap as it is, whoever wrote it."""
 
@@ -80,13 +87,8 @@ class ConfigMapEntry:
     workload: str
     envelope: str = ""
     keys: str = ""
-    owners: frozenset[str] = frozenset()
-    extra: bool = False  # members that aren't ours
+    owners: frozenset[str] = frozenset()  # uids of ConnectionPools
     resource_version: str = ""
-
-    @property
-    def digest(self) -> str:
-        return hashlib.sha256(f"{self.envelope}\0{self.keys}".encode()).hexdigest()[:16]
 
 
 def pod_entry(body: Mapping[str, Any]) -> PodEntry | None:
@@ -138,7 +140,6 @@ def config_map_entry(body: Mapping[str, Any]) -> ConfigMapEntry | None:
         workload=workload,
         envelope=data.get(ENVELOPE_FILE) or "",
         keys=data.get(KEYS_FILE) or "",
-        owners=frozenset(owner["uid"] for owner in meta.get("ownerReferences") or ()),
-        extra=bool(data.keys() - {ENVELOPE_FILE, KEYS_FILE}),
+        owners=frozenset(o["uid"] for o in meta.get("ownerReferences") or () if o.get("kind") == CONNECTION_POOL.kind),
         resource_version=meta.get("resourceVersion") or "",
     )

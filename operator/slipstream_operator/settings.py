@@ -31,8 +31,10 @@ class Settings:
     push_workers: int = 32
     push_timeout: float = 3.0
     poll_interval: float = 5.0
-    poll_workers: int = 32
     admin_port: int = ADMIN_PORT
+
+    runtime_image: str = "slipstream-runtime:dev"  # of load-test runners
+    cluster_domain: str = ""  # not empty: load tests of URLs outside of it are refused
 
     figures_interval: float = 30.0
     grace: float = 60.0  # how long something may be missing before it counts as stalled
@@ -54,6 +56,8 @@ _HELP = {
     "cluster_id": "what envelopes are addressed to, besides namespace and workload; must stay the same for the cluster's life",
     "health_port": "port of /livez, /readyz and /metrics",
     "log_format": "plain or json",
+    "runtime_image": "image of load-test runners",
+    "cluster_domain": "refuse load tests of URLs outside of this domain (such as cluster.local); any by default",
 }
 
 
