@@ -31,6 +31,7 @@ OPENING_AT_ONCE: Final = 64  # connections dialled at the same time before the s
 LIKELY_SECONDS: Final = Fraction(1, 10)  # how long a call of an open stage is expected to take at most
 PROGRESS_INTERVAL: Final = 1.0
 _DRAIN_POLL: Final = 0.005
+_GRAIN: Final = 1e-5  # seconds: less isn't worth a timer, and rounding must never make a wait that doesn't end
 
 _NO_FIGURES: Final = GeneratorPart()
 
@@ -198,7 +199,7 @@ class Engine:
         """Waits for a moment on the clock; raises Aborted as soon as the run is told to end."""
         while not self._stop.is_set():
             wait = when - self._clock.now()
-            if wait <= 0:
+            if wait <= _GRAIN:
                 return
             try:
                 await asyncio.wait_for(self._stop.wait(), wait)
