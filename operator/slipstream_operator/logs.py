@@ -29,4 +29,5 @@ def configure(level: str, format_: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     # Each watch that times out and comes back is a line there.
     logging.getLogger("kopf").setLevel(max(logging.INFO, logging.getLogger().level))
+    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # "Handler succeeded", for every event of every pod
     logging.getLogger("aiohttp").setLevel(logging.WARNING)

@@ -71,7 +71,7 @@ class PolicyReconciler:
         return PolicyFacts(
             entry=entry,
             pools=tuple(pool.resource() for pool in pools),
-            targets=tuple(_target(pool.resource()) for pool in pools),
+            targets=tuple(target_of(pool.resource()) for pool in pools),
             workloads=tuple(self._workload(entry, name) for name in sorted(names)),
             observed=entry.status,
         )
@@ -113,7 +113,7 @@ class PolicyReconciler:
         return written
 
 
-def _target(pool: Resource) -> PoolTarget:
+def target_of(pool: Resource) -> PoolTarget:
     spec = pool.spec
     upstream, listen, workloads = spec.upstream, spec.listen, spec.workloads  # type: ignore[attr-defined]  # a pool's spec
     return PoolTarget(pool.name, upstream.host.lower(), upstream.port, listen.intercept == "HostAlias", tuple(workloads))
