@@ -106,6 +106,10 @@ class Store:
             entry = self._entries.get(key)  # what `get` left is stale, not dead
         return entry
 
+    def peek(self, key: bytes) -> Entry | None:
+        """What is there under `key`, fresh or not, dead or not; for explaining, changes nothing."""
+        return self._entries.get(key)
+
     def admits(self, head: int, body: int) -> bool:
         """An answer of these lengths would be taken; to stop collecting a body early."""
         size = entry_size(head, body)

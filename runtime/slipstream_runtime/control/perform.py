@@ -1,0 +1,32 @@
+"""Carries a command out on the pools in force: circuits held or let go, entries invalidated. Decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from slipstream_runtime.control.commands import Command, CommandResult
+from slipstream_runtime.cores.breaker import Force
+from slipstream_runtime.proxy.service import HttpService
+
+
+def perform(command: Command, services: Mapping[str, HttpService], now: float) -> CommandResult:
+    """How many circuits or pools it met."""
+    chosen = [service for name, service in services.items() if command.pool in ("", name)]
+    if command.op == "Invalidate":
+        return CommandResult(matched=sum(_invalidate(service, command) for service in chosen))
+    forced: Force = {"ForceOpen": "ForcedOpen", "ForceClosed": "ForcedClosed"}.get(command.op, "")  # type: ignore[assignment]  # of Force
+    return CommandResult(matched=sum(_force(service, command, forced, now) for service in chosen))
+
+
+def _force(service: HttpService, command: Command, forced: Force, now: float) -> int:
+    rules = [r for r in service.config.breaker_rules if command.rule in ("", r.name) and command.policy in ("", r.policy)]
+    return sum(service.circuits.force(rule.name, forced, now) for rule in rules)
+
+
+def _invalidate(service: HttpService, command: Command) -> int:
+    if command.policy and command.policy not in {rule.policy for rule in service.config.cache_rules}:
+        return 0
+    if command.tags:
+        return 1 if service.cache.generations.bump_tags(command.tags) else 0
+    service.cache.generations.bump_everything()
+    return 1

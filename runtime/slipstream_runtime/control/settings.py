@@ -1,0 +1,55 @@
+"""What a sidecar process is told by its environment; read and checked once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, Bootstrap
+
+DRAIN_SECONDS: Final = 25.0  # Kubernetes kills after 30 s by default
+
+
+class SettingsError(Exception):
+    """The environment can't be understood."""
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it. An `admin_host` of "" means every address of the pod."""
+
+    bootstrap: Bootstrap | None = None
+    config_dir: str = CONFIG_DIR
+    admin_host: str = ""
+    admin_port: int = ADMIN_PORT
+    log_level: str = "INFO"
+    drain_seconds: float = DRAIN_SECONDS
+
+
+def read_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings of a process in a pod; raises SettingsError that names the variable."""
+    bootstrap = _bootstrap(environment)
+    try:
+        return Settings(
+            bootstrap=bootstrap,
+            config_dir=environment.get("SLIPSTREAM_CONFIG_DIR", CONFIG_DIR),
+            admin_host=environment.get("SLIPSTREAM_ADMIN_HOST", ""),
+            admin_port=int(environment.get("SLIPSTREAM_ADMIN_PORT", str(ADMIN_PORT))),
+            log_level=environment.get("SLIPSTREAM_LOG_LEVEL", "INFO").upper(),
+            drain_seconds=float(environment.get("SLIPSTREAM_DRAIN_SECONDS", str(DRAIN_SECONDS))),
+        )
+    except ValueError as error:
+        raise SettingsError(f"SLIPSTREAM_ADMIN_PORT and SLIPSTREAM_DRAIN_SECONDS must be numbers: {error}") from None
+
+
+def _bootstrap(environment: Mapping[str, str]) -> Bootstrap | None:
+    text = environment.get(BOOTSTRAP_ENV, "")
+    if not text:
+        return None
+    try:
+        bootstrap = msgspec.json.decode(text, type=Bootstrap)
+    except msgspec.DecodeError as error:
+        raise SettingsError(f"{BOOTSTRAP_ENV} isn't the JSON that the injector writes: {error}") from None
+    pod = environment.get("POD_UID", "")
+    return msgspec.structs.replace(bootstrap, pod=pod) if pod else bootstrap

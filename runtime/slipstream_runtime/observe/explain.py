@@ -1,0 +1,114 @@
+"""What would happen to a request, and why: rules, key, partition, circuit, pool, hit or miss. Sends, stores and counts nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+
+from slipstream_runtime.cores.plan import CachePlan
+from slipstream_runtime.cores.route import Operation
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.fields import Field, parse_field
+from slipstream_runtime.proxy.service import HttpService
+
+# What the admin API's own client sends along; not part of the request that is asked about.
+_OWN_HEADERS = frozenset({"host", "accept-encoding", "content-length", "connection"})
+
+
+def explain(
+    services: Mapping[str, HttpService], method: str, url: str, pool: str, headers: tuple[tuple[str, str], ...], now: float
+) -> dict[str, Any]:
+    """The story of a request. `url`: absolute, or path and query; `pool` where neither port nor host tells."""
+    parts = urlsplit(url)
+    service = _service(services, pool, parts.hostname or "", parts.port)
+    if service is None:
+        return {"error": f"which pool? name one with pool: {', '.join(sorted(services)) or 'there is none'}"}
+    path = parts.path or "/"
+    target = f"{path}?{parts.query}" if parts.query else path
+    operation = service.router.route(method.encode(), path)
+    fields = _fields(headers)
+    story = {
+        "pool": service.config.name,
+        "upstream": f"{service.config.upstream.host}:{service.config.upstream.port}",
+        "operation": operation.name,
+        "cache": _cache(service, operation, method, target, fields, now),
+        "invalidates": operation.writes,
+        "breaker": _breaker(service, operation, now),
+        "connections": {"inUse": service.pool.core.in_use, "idle": service.pool.core.idle, "pending": service.pool.core.waiting},
+    }
+    if not operation.normal:
+        story["path"] = "not in normal form: no cache rule takes it, and a write to it invalidates every tag of the pool"
+    return story
+
+
+def _service(services: Mapping[str, HttpService], pool: str, host: str, port: int | None) -> HttpService | None:
+    if pool:
+        return services.get(pool)
+    if len(services) == 1:
+        return next(iter(services.values()))
+    for service in services.values():
+        upstream = service.config.upstream
+        if any(bind.port == port for bind in service.config.binds) or (upstream.host, upstream.port) == (host, port):
+            return service
+    return None
+
+
+def _fields(headers: tuple[tuple[str, str], ...]) -> list[Field]:
+    fields = []
+    for name, value in headers:
+        if name.lower() not in _OWN_HEADERS:
+            try:
+                fields.append(parse_field(f"{name}: {value}".encode("latin-1", "replace")))
+            except MalformedError:
+                continue
+    return fields
+
+
+def _cache(service: HttpService, operation: Operation, method: str, target: str, fields: list[Field], now: float) -> dict[str, Any]:
+    plan = operation.cache
+    if plan is None:
+        why = "no cache rule matches" if method in ("GET", "HEAD") else "only GET is answered from the cache"
+        return {"decision": "bypass", "why": why}
+    request = plan.reader.read(method.encode(), target.encode(), fields, False)
+    story = {"rule": plan.name, "policy": plan.rule.policy, "mode": plan.rule.mode, "partition": _partition(plan, fields)}
+    if request.bypass:
+        return {"decision": "bypass", "why": request.bypass, **story}
+    story |= {
+        "key": request.key.hex(),
+        "keyHeaders": list(plan.rule.key.headers),
+        "query": plan.rule.key.query,
+        "tags": list(plan.rule.tags),
+    }
+    entry = service.stores[plan.store].peek(request.key)
+    if entry is None:
+        return {"decision": "miss", "why": "no such answer is stored", **story}
+    age = {"ageSeconds": round(now - entry.received, 1), "expiresInSeconds": round(entry.expires - now, 1)}
+    if not entry.snapshot.current():
+        return {"decision": "miss", "why": "a write has invalidated the stored answer", **age, **story}
+    if now >= entry.expires:
+        return {"decision": "miss", "why": "the stored answer has expired", **age, **story}
+    if request.refresh:
+        return {"decision": "miss", "why": "the request asks for a new answer", **age, **story}
+    return {"decision": "hit", "why": "a fresh answer of the same partition is stored", **age, **story}
+
+
+def _partition(plan: CachePlan, fields: list[Field]) -> dict[str, Any]:
+    """Where the partition comes from; never the identity itself."""
+    partition = plan.rule.partition
+    wanted = partition.headers if partition.type == "Header" else ("authorization", "cookie", "mcp-session-id")
+    given = sorted({field.name.decode() for field in fields if field.name.decode() in wanted})
+    return {"type": partition.type, "from": given if partition.type != "Shared" else []}
+
+
+def _breaker(service: HttpService, operation: Operation, now: float) -> dict[str, Any]:
+    rule = operation.breaker
+    if rule is None or operation.circuit is None:
+        return {"why": "no breaker rule matches"}
+    breaker = service.circuits.get(operation.circuit, now)
+    if breaker is None:
+        return {"rule": rule.name}
+    state = {"rule": rule.name, "policy": rule.policy, "scope": rule.scope, "state": breaker.state(now), "mode": rule.mode}
+    return state | {"retryAfterSeconds": round(breaker.retry_after(now), 1), "fallback": msgspec.to_builtins(rule.fallback)}

@@ -1,0 +1,103 @@
+"""Prometheus text from the plain counters, made when it is asked for. Labels are pools, policies and rules: as many as configured."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from slipstream_api.sidecar import PoolStatus, SidecarStatus
+from slipstream_runtime.observe.figures import BOUNDS, PoolFigures
+from slipstream_runtime.proxy.service import HttpService
+
+STATES = ("Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed")
+
+
+def exposition(status: SidecarStatus, services: Mapping[str, HttpService], clients: int) -> bytes:
+    """The whole page."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Snapshot(status, services, clients))
+    return generate_latest(registry)
+
+
+class _Snapshot(Collector):
+    def __init__(self, status: SidecarStatus, services: Mapping[str, HttpService], clients: int) -> None:
+        self._status, self._services, self._clients = status, services, clients
+
+    def collect(self) -> Iterator[Metric]:
+        info = GaugeMetricFamily("slipstream_config_info", "The configuration in force.", labels=["revision", "source"])
+        info.add_metric([self._status.revision[:12], self._status.source], 1)
+        yield info
+        yield GaugeMetricFamily("slipstream_clients", "Open connections of clients.", value=self._clients)
+        yield from _connections(self._status.pools)
+        yield from _caches(self._status.pools)
+        yield from _circuits(self._status.pools)
+        yield from _requests(self._services)
+
+
+def _connections(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
+    now = GaugeMetricFamily("slipstream_pool_connections", "Connections to the upstream.", labels=["pool", "state"])
+    pending = GaugeMetricFamily("slipstream_pool_pending", "Requests that wait for a connection.", labels=["pool"])
+    opened = CounterMetricFamily("slipstream_pool_connections_opened", "Connections opened.", labels=["pool"])
+    healthy = GaugeMetricFamily("slipstream_pool_healthy", "What the health check says.", labels=["pool"])
+    for pool in pools:
+        now.add_metric([pool.name, "in_use"], pool.connections.in_use)
+        now.add_metric([pool.name, "idle"], pool.connections.idle)
+        pending.add_metric([pool.name], pool.connections.pending)
+        opened.add_metric([pool.name], pool.connections.opened_total)
+        healthy.add_metric([pool.name], int(pool.healthy))
+    yield from (now, pending, opened, healthy)
+
+
+def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
+    labels = ["pool", "policy"]
+    outcomes = CounterMetricFamily("slipstream_cache_requests", "Requests that a cache rule matched.", labels=[*labels, "outcome"])
+    entries = GaugeMetricFamily("slipstream_cache_entries", "Stored answers.", labels=labels)
+    size = GaugeMetricFamily("slipstream_cache_bytes", "Memory of stored answers.", labels=labels)
+    evictions = CounterMetricFamily("slipstream_cache_evictions", "Answers that made room.", labels=labels)
+    for pool in pools:
+        for cache in pool.cache:
+            for outcome in ("hits", "misses", "stale", "coalesced", "bypass"):
+                outcomes.add_metric([pool.name, cache.policy, outcome], getattr(cache, outcome))
+            entries.add_metric([pool.name, cache.policy], cache.entries)
+            size.add_metric([pool.name, cache.policy], cache.bytes)
+            evictions.add_metric([pool.name, cache.policy], cache.evictions)
+    yield from (outcomes, entries, size, evictions)
+
+
+def _circuits(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
+    state = GaugeMetricFamily("slipstream_circuits", "Circuits by state.", labels=["pool", "rule", "state"])
+    trips = CounterMetricFamily("slipstream_circuit_trips", "Times that a circuit opened.", labels=["pool", "rule"])
+    for pool in pools:
+        for rule in dict.fromkeys(circuit.rule for circuit in pool.circuits):
+            of_rule = [circuit for circuit in pool.circuits if circuit.rule == rule]
+            for name in STATES:
+                state.add_metric([pool.name, rule, name], sum(circuit.state == name for circuit in of_rule))
+            trips.add_metric([pool.name, rule], sum(circuit.trips_total for circuit in of_rule))
+    yield from (state, trips)
+
+
+def _requests(services: Mapping[str, HttpService]) -> Iterator[Metric]:
+    total = CounterMetricFamily("slipstream_requests", "Requests.", labels=["pool"])
+    errors = CounterMetricFamily("slipstream_errors", "Requests that the upstream didn't answer.", labels=["pool"])
+    answers = CounterMetricFamily("slipstream_upstream_answers", "The upstream's answers.", labels=["pool", "class"])
+    seconds = HistogramMetricFamily("slipstream_request_seconds", "Duration of requests; a hit is in the first bucket.", labels=["pool"])
+    for name, service in services.items():
+        figures = service.figures
+        total.add_metric([name], figures.requests)
+        errors.add_metric([name], figures.errors)
+        for status_class in range(1, 6):
+            answers.add_metric([name, f"{status_class}xx"], figures.by_class[status_class])
+        seconds.add_metric([name], _buckets(figures), figures.seconds)
+    yield from (total, errors, answers, seconds)
+
+
+def _buckets(figures: PoolFigures) -> list[tuple[str, float]]:
+    """Cumulative, as Prometheus wants them."""
+    count, buckets = figures.hits, []
+    for bound, more in zip((*map(str, BOUNDS), "+Inf"), figures.buckets, strict=True):
+        count += more
+        buckets.append((bound, float(count)))
+    return buckets
