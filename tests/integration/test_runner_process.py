@@ -1,0 +1,305 @@
+"""The runner pod as a process: barrier, signed orders, the part over HTTP and in the log, abort at every moment, exit codes."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from slipstream_api.envelope import dump_key, pod_audience, sign
+from slipstream_loadtest.merge import merge
+from slipstream_loadtest.part import Part, decode_part, digest, find_parts
+from slipstream_loadtest.planmodel import Plan, encode_plan
+from slipstream_loadtest.runner_server import DIGEST_HEADER
+from tests.fakes.loadtest_plans import BOTH, URL, a_plan
+from tests.fakes.scripted_target import ScriptedTarget, scripted_target
+
+KEY = Ed25519PrivateKey.generate()
+AUDIENCE = pod_audience("cluster-1", "default", "agent", "pod-1")
+
+
+class RunnerProcess:
+    """A runner with the environment of its pod."""
+
+    def __init__(self, folder: Path, plan: Plan, **environ: str) -> None:
+        plan_file = folder / "plan.json"
+        plan_file.write_bytes(encode_plan(plan))
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.plan = plan
+        self.termination_log = folder / "termination-log"
+        self.environ = os.environ | {
+            "SLIPSTREAM_PLAN": str(plan_file),
+            "SLIPSTREAM_RUN": "uid-1/1",
+            "SLIPSTREAM_CLUSTER": "cluster-1",
+            "SLIPSTREAM_NAMESPACE": "default",
+            "SLIPSTREAM_WORKLOAD": "agent",
+            "SLIPSTREAM_KEYS": json.dumps({"k1": dump_key(KEY.public_key())}),
+            "POD_UID": "pod-1",
+            "JOB_COMPLETION_INDEX": "0",
+            "SLIPSTREAM_RUNNER_HOST": "127.0.0.1",
+            "SLIPSTREAM_RUNNER_PORT": str(self.port),
+            "SLIPSTREAM_TERMINATION_LOG": str(self.termination_log),
+            "SLIPSTREAM_HAND_OVER_TIMEOUT": "20",
+            "SLIPSTREAM_START_TIMEOUT": "20",
+            **environ,
+        }
+        self.sequence = 0
+
+    async def launch(self) -> None:
+        command = (sys.executable, "-m", "slipstream_loadtest.runner")
+        pipe = asyncio.subprocess.PIPE
+        self.process = await asyncio.create_subprocess_exec(*command, env=self.environ, stdout=pipe, stderr=pipe)
+
+    async def request(self, method: str, path: str, data: bytes | None = None) -> tuple[int, bytes, dict[str, str]]:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.request(method, f"http://127.0.0.1:{self.port}{path}", data=data) as answer,
+        ):
+            return answer.status, await answer.read(), dict(answer.headers)
+
+    async def state(self) -> dict[str, Any]:
+        _, body, _ = await self.request("GET", "/state")
+        found: dict[str, Any] = json.loads(body)
+        return found
+
+    async def wait_for(self, *phases: str) -> dict[str, Any]:
+        """The state once it is one of these phases."""
+        async with asyncio.timeout(15):
+            while True:
+                try:
+                    state = await self.state()
+                    if state["phase"] in phases:
+                        return state
+                except aiohttp.ClientError:
+                    assert self.process.returncode is None, (await self.process.communicate())[1].decode()
+                await asyncio.sleep(0.02)
+
+    def order(self, kind: Any, payload: dict[str, Any], *, key: Ed25519PrivateKey = KEY, audience: str = AUDIENCE, ttl: int = 30) -> bytes:
+        self.sequence += 1
+        data = json.dumps(payload).encode()
+        expires = int(time.time()) + ttl
+        return sign(key, "k1", kind=kind, audience=audience, sequence=self.sequence, payload=data, expires=expires).encode()
+
+    async def start(self, lead: float = 0.05) -> tuple[int, dict[str, Any]]:
+        status, body, _ = await self.request("POST", "/start", self.order("Start", {"startAt": time.time() + lead}))
+        return status, json.loads(body)
+
+    async def end(self) -> tuple[int, list[Part]]:
+        """Exit code, and the parts in the log."""
+        async with asyncio.timeout(15):
+            out, self.errors = await self.process.communicate()
+        return self.process.returncode or 0, list(find_parts(out.decode().splitlines()).parts.values())
+
+
+@pytest.fixture
+async def target() -> AsyncIterator[ScriptedTarget]:
+    async with scripted_target() as served:
+        yield served
+
+
+@pytest.fixture
+async def runner(tmp_path: Path, target: ScriptedTarget) -> AsyncIterator[RunnerProcess]:
+    """A runner of a plan of 300 ms against the scripted target, launched."""
+    made = RunnerProcess(tmp_path, plan_for(target, "300ms"))
+    await made.launch()
+    yield made
+    await ended(made)
+
+
+async def requests_seen(target: ScriptedTarget, n: int) -> None:
+    async with asyncio.timeout(10):
+        while True:
+            if len(target.requests) >= n:
+                return
+            await asyncio.sleep(0.01)
+
+
+def rss_kb(pid: int) -> int:
+    status = Path(f"/proc/{pid}/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1])
+
+
+async def ended(made: RunnerProcess) -> None:
+    if made.process.returncode is None:
+        made.process.kill()
+        await made.process.communicate()
+
+
+def plan_for(target: ScriptedTarget, duration: str) -> Plan:
+    from slipstream_loadtest.plan import Route, Routes
+
+    stages = [{"name": "s", "users": 2, "duration": duration}]
+    return a_plan(Routes(direct=Route(url=target.url)), stages=stages)
+
+
+async def test_a_run_from_ready_to_acknowledged(runner: RunnerProcess):
+    """Ready, one common start, the part with its digest, acknowledged, gone: the log and the termination message have it too."""
+    await runner.wait_for("Ready")
+    assert (await runner.request("GET", "/part"))[0] == 404
+    status, told = await runner.start()
+    assert status == 200
+    state = await runner.wait_for("Done")
+    assert state["startAt"] == told["startAt"]
+    status, data, headers = await runner.request("GET", "/part")
+    part = decode_part(data)
+    assert headers[DIGEST_HEADER] == state["digest"] == digest(data)
+    assert (part.run, part.index, part.attempt, part.aborted) == ("uid-1/1", 0, "pod-1", "")
+    assert merge(runner.plan, [part]).windows[0].steps[0].completed > 10
+    assert runner.termination_log.read_text() == f"part {digest(data)}"
+    assert (await runner.request("POST", "/ack", b'{"digest": "another"}'))[0] == 409
+    assert (await runner.request("POST", "/ack", json.dumps({"digest": digest(data)}).encode()))[0] == 200
+    code, in_log = await runner.end()
+    assert (code, in_log) == (0, [part])
+
+
+async def test_nothing_is_sent_before_the_start(runner: RunnerProcess, target: ScriptedTarget):
+    """Ready means connected, not running."""
+    await runner.wait_for("Ready")
+    assert target.connections == 2
+    assert target.requests == []
+
+
+async def test_a_second_start_changes_nothing(runner: RunnerProcess):
+    """An operator that restarts asks again: the first start counts, and is told."""
+    await runner.wait_for("Ready")
+    _, first = await runner.start()
+    status, second = await runner.start(lead=60)
+    assert (status, second) == (200, first)
+
+
+async def test_an_abort_in_the_middle_leaves_a_part(tmp_path: Path, target: ScriptedTarget):
+    """Signed abort while running: Aborted, exit code 0, what was measured is there."""
+    runner = RunnerProcess(tmp_path, plan_for(target, "60s"))
+    await runner.launch()
+    try:
+        await runner.wait_for("Ready")
+        await runner.start()
+        await runner.wait_for("Running")
+        await requests_seen(target, 20)
+        status, body, _ = await runner.request("POST", "/abort", runner.order("Command", {"op": "Abort", "reason": "suspended"}))
+        assert (status, json.loads(body)["phase"]) == (200, "Draining")
+        state = await runner.wait_for("Aborted")
+        await runner.request("POST", "/ack", json.dumps({"digest": state["digest"]}).encode())
+        code, (part,) = await runner.end()
+        assert (code, part.aborted) == (0, "suspended")
+        assert part.offered >= 20
+    finally:
+        await ended(runner)
+
+
+@pytest.mark.parametrize("phase", ["Ready", "Running"])
+async def test_sigterm_ends_the_run_and_prints_the_part(tmp_path: Path, target: ScriptedTarget, phase: str):
+    """A pod that is deleted has its grace period: the part is in the log, nobody is waited for."""
+    runner = RunnerProcess(tmp_path, plan_for(target, "60s"))
+    await runner.launch()
+    try:
+        await runner.wait_for("Ready")
+        if phase == "Running":
+            await runner.start()
+            await requests_seen(target, 20)
+        runner.process.send_signal(signal.SIGTERM)
+        code, (part,) = await runner.end()
+        assert (code, part.aborted) == (0, "the pod was told to stop")
+        assert bool(part.phases) == (phase == "Running")
+    finally:
+        await ended(runner)
+
+
+async def test_forged_replayed_expired_and_misdirected_orders_are_refused(runner: RunnerProcess, target: ScriptedTarget):
+    """Each with its reason; none starts anything; a good one still does."""
+    await runner.wait_for("Ready")
+    payload = {"startAt": time.time()}
+    elsewhere = pod_audience("cluster-1", "default", "agent", "pod-2")
+    orders = {
+        "BadSignature": runner.order("Start", payload, key=Ed25519PrivateKey.generate()),
+        "WrongAudience": runner.order("Start", payload, audience=elsewhere),
+        "Expired": runner.order("Start", payload, ttl=-5),
+        "Malformed": b"not an envelope",
+    }
+    for reason, order in orders.items():
+        status, body, _ = await runner.request("POST", "/start", order)
+        assert (status, json.loads(body)["reason"]) == (403, reason)
+    status, body, _ = await runner.request("POST", "/start", runner.order("Command", {"op": "Abort"}))
+    assert (status, json.loads(body)["reason"]) == (403, "WrongAudience")
+    assert (await runner.state())["phase"] == "Ready"
+    assert target.requests == []
+    good = runner.order("Start", {"startAt": time.time()})
+    assert (await runner.request("POST", "/start", good))[0] == 200
+    status, body, _ = await runner.request("POST", "/start", good)
+    assert (status, json.loads(body)["reason"]) == (403, "Replayed")
+
+
+async def test_a_runner_that_is_never_started_gives_up(tmp_path: Path, target: ScriptedTarget):
+    """Bounded: the operator may be gone for ever. There is a part, of nothing."""
+    runner = RunnerProcess(tmp_path, plan_for(target, "1s"), SLIPSTREAM_START_TIMEOUT="1", SLIPSTREAM_HAND_OVER_TIMEOUT="0")
+    await runner.launch()
+    try:
+        code, (part,) = await runner.end()
+        assert (code, part.offered) == (0, 0)
+        assert "no start came within 1s" in part.aborted
+    finally:
+        await ended(runner)
+
+
+async def test_a_target_that_can_not_be_measured_is_exit_code_1(tmp_path: Path, target: ScriptedTarget):
+    """No route through the layers: the termination message says what is missing."""
+    runner = RunnerProcess(tmp_path, a_plan(BOTH, target={"poolRef": {"name": "memory"}}))
+    await runner.launch()
+    code, parts = await runner.end()
+    assert (code, parts) == (1, [])
+    assert "SLIPSTREAM_MEMORY_URL isn't set" in runner.termination_log.read_text()
+
+
+async def test_a_pod_that_was_made_wrong_is_exit_code_2(tmp_path: Path):
+    """The variable is named."""
+    runner = RunnerProcess(tmp_path, a_plan(URL), JOB_COMPLETION_INDEX="7")
+    await runner.launch()
+    code, _ = await runner.end()
+    assert code == 2
+    assert "JOB_COMPLETION_INDEX=7, but the plan has 1 runners" in runner.termination_log.read_text()
+
+
+async def test_a_runner_is_ready_when_its_sidecar_is(tmp_path: Path, target: ScriptedTarget):
+    """Through the layers: Preparing until /readyz answers 200."""
+    stages = [{"name": "s", "users": 1, "duration": "100ms"}]
+    plan = a_plan(BOTH, target={"poolRef": {"name": "memory"}}, stages=stages)
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+    runner = RunnerProcess(tmp_path, plan, SLIPSTREAM_MEMORY_URL=target.url, SLIPSTREAM_SIDECAR_URL=f"http://127.0.0.1:{port}")
+    await runner.launch()
+    try:
+        await runner.wait_for("Preparing")
+        await asyncio.sleep(0.3)  # negative control: it isn't ready by itself
+        assert (await runner.state())["phase"] == "Preparing"
+
+        async def ready(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            writer.close()
+
+        async with await asyncio.start_server(ready, "127.0.0.1", port):
+            await runner.wait_for("Ready")
+    finally:
+        await ended(runner)
+
+
+async def test_a_runner_is_small_and_imports_no_pydantic(runner: RunnerProcess):
+    """Idle RSS below 60 MB; no pydantic, rich or typer beside a workload."""
+    await runner.wait_for("Ready")
+    assert rss_kb(runner.process.pid) < 60_000
+    check = "import sys, slipstream_loadtest.runner; print(sorted({'pydantic', 'rich', 'typer', 'kopf'} & set(sys.modules)))"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", check, stdout=asyncio.subprocess.PIPE)
+    out, _ = await process.communicate()
+    assert out.decode().strip() == "[]"
