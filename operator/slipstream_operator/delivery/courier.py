@@ -136,7 +136,9 @@ class Courier:
         state = self.state(pod.uid).refused(parcel.wanted, answer)
         self._set(pod, state)
         if not state.rejected:
-            # Ask again on the next visit: the volume may have brought what the push couldn't, or the pod is ahead of us.
+            if answer.reason == "Replayed":
+                await self._ask(pod)  # how far ahead it is, so that the next envelope is above that
+            # Ask again on the next visit: the volume may have brought what the push couldn't.
             self._next_poll.pop(pod.uid, None)
             raise Temporary(f"{pod.name}: {answer.reason}: {answer.message}", delay=REFUSED_DELAY)
 
