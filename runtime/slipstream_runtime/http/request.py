@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
@@ -29,17 +29,17 @@ MAX_REMEMBERED_LINE: Final = 512
 class RequestLine:
     """A checked request line. `target` is in origin form (or `*`); `authority` is that of an absolute form, else empty."""
 
-    __slots__ = ("authority", "http11", "method", "operation", "path", "query", "target")
+    __slots__ = ("authority", "http11", "method", "operation", "path", "routed_by", "target")
 
     def __init__(self, method: bytes, target: bytes, http11: bool, authority: bytes) -> None:
         self.method = method
         self.target = target
         self.http11 = http11
         self.authority = authority
-        path, _, query = target.partition(b"?")
+        path = target.partition(b"?")[0]
         self.path = path.decode("ascii")
-        self.query = query.decode("ascii")
-        self.operation: object = None  # what routing remembers about this line
+        self.routed_by: object = None  # the router that `operation` is of: what routing remembers about this line
+        self.operation: Any = None
 
 
 def parse_request_line(raw: bytes, limits: Limits) -> RequestLine:

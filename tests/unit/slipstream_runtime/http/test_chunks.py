@@ -18,6 +18,12 @@ def decode(data: bytes, cut: int | None = None) -> tuple[bytes, bytes, bool]:
     return b"".join(pieces), data[at:], decoder.done
 
 
+def feed_all(parts: list[bytes]) -> None:
+    decoder = ChunkDecoder()
+    for part in parts:
+        decoder.feed(part, 0, [])
+
+
 GOOD = {
     "empty": (b"0\r\n\r\n", b""),
     "one": (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
@@ -77,10 +83,8 @@ def test_bad_chunks_are_refused_however_they_are_cut(case: str) -> None:
 def test_endless_lines_are_refused() -> None:
     """A chunk extension or trailer without an end is bounded."""
     for head, filler in [(b"5;", b"x" * 100), (b"0\r\n", b"X: " + b"x" * 97 + b"\r\n"), (b"0\r\nX: ", b"x" * 100)]:
-        decoder = ChunkDecoder()
         with pytest.raises(MalformedError):
-            for part in [head, *[filler] * 400]:
-                decoder.feed(part, 0, [])
+            feed_all([head, *[filler] * 400])
 
 
 def test_what_is_encoded_decodes() -> None:

@@ -1,0 +1,28 @@
+"""A request that a cache rule matched but that goes past the cache: as any other, but its answer says why. Looks nothing up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from slipstream_runtime.cores import cache_status
+from slipstream_runtime.cores.route import Operation
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.client import Client
+from slipstream_runtime.proxy.exchange import Exchange
+from slipstream_runtime.proxy.stored import CACHE_STATUS
+
+if TYPE_CHECKING:
+    from slipstream_runtime.proxy.service import HttpService
+
+
+class BypassExchange(Exchange):
+    """A request that a cache rule matched but that goes past the cache; its answer says why."""
+
+    __slots__ = ("_line",)
+
+    def __init__(self, service: HttpService, client: Client, head: RequestHead, operation: Operation, enforced: bool, why: str) -> None:
+        super().__init__(service, client, head, operation)
+        self._line = CACHE_STATUS + cache_status.forwarded(cache_status.BYPASS, detail=why) if enforced else b""
+
+    def cache_line(self, detail: str, stored: bool = False) -> bytes:
+        return self._line

@@ -1,0 +1,290 @@
+"""A read that a cache rule takes and the store couldn't answer: coalesced, stored, replaced by a stale answer. The cores decide which."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from slipstream_runtime.cores import cache_status
+from slipstream_runtime.cores.fallback import Cause, choose
+from slipstream_runtime.cores.flight import Flight
+from slipstream_runtime.cores.freshness import Storing, judge
+from slipstream_runtime.cores.generations import Snapshot
+from slipstream_runtime.cores.key import CacheRequest
+from slipstream_runtime.cores.plan import CachePlan
+from slipstream_runtime.cores.route import Operation
+from slipstream_runtime.cores.store import Entry, Store
+from slipstream_runtime.http.answer import AnswerHead
+from slipstream_runtime.http.forward import END, connection_line
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy import failures
+from slipstream_runtime.proxy.client import Client
+from slipstream_runtime.proxy.exchange import DONE, QUEUED, Exchange, chain
+from slipstream_runtime.proxy.failures import Failure
+from slipstream_runtime.proxy.stored import CACHE_STATUS, rendered_with, storable_head, with_length
+
+if TYPE_CHECKING:
+    from slipstream_runtime.proxy.service import HttpService
+
+# RFC 5861 §4: an answer that says the upstream is in trouble may be replaced by an older good one.
+TROUBLE: Final = frozenset((500, 502, 503, 504))
+# Why a cacheable answer isn't stored after all, without its key being uncacheable.
+PASSING: Final = frozenset(("invalidated", "write-in-flight", "expired"))
+
+
+class CachedExchange(Exchange):
+    """Leads a flight (makes the call), follows one (waits for it), or goes alone."""
+
+    __slots__ = (
+        "_counted",
+        "_detail",
+        "_flight",
+        "_pieces",
+        "_plan",
+        "_reason",
+        "_request",
+        "_size",
+        "_snapshot",
+        "_store",
+        "_stored_head",
+        "_storing",
+    )
+
+    def __init__(
+        self,
+        service: HttpService,
+        client: Client,
+        head: RequestHead,
+        operation: Operation,
+        plan: CachePlan,
+        store: Store,
+        request: CacheRequest,
+        counted: bool,
+    ) -> None:
+        super().__init__(service, client, head, operation)
+        self._plan = plan
+        self._store = store
+        self._request = request
+        self._reason = cache_status.REQUEST if request.refresh else cache_status.URI_MISS
+        self._snapshot: Snapshot | None = None
+        self._flight: Flight[CachedExchange] | None = None
+        self._storing: Storing | None = None  # set while the answer is being collected
+        self._detail = ""  # why it isn't stored
+        self._stored_head = b""
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._counted = counted  # as a hit already (Shadow)
+
+    def begin(self, body: bytes, complete: bool, now: float) -> None:
+        """Wait for an identical read that is under way, or make it."""
+        service, request, plan = self._service, self._request, self._plan
+        snapshot = service.cache.generations.capture(plan.tags, request.partition, self.head.line.path)
+        self._snapshot = snapshot
+        if plan.enforce and not request.refresh:
+            flight = self._flight = service.flights.join(request.key, snapshot, self, now)
+            if flight is not None and flight.leader is not self:
+                plan.counters.coalesced += 1
+                self.started = now
+                service.track(self, True, now)
+                return
+        plan.counters.misses += not self._counted
+        super().begin(body, complete, now)
+
+    # -- the answer to the call -------------------------------------------------------------------------------------------
+
+    def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
+        now = self._now()
+        self._arrived(head, complete)
+        if head.status in TROUBLE and self._replace(head.status, now):
+            return
+        storing = judge(self._plan, self._request, head.status, head.fields, now, now - self.started)
+        if storing.detail:
+            self._give_up(storing.detail, now)
+        else:
+            self._storing = storing
+            self._stored_head = storable_head(head)
+            if self._collect(body, max(head.body, 0), now) and complete:
+                self._keep_answer(now)
+        self._relay(head, self.cache_line(self._detail, stored=complete and not self._detail), body, complete)
+
+    def cache_line(self, detail: str, stored: bool = False) -> bytes:
+        """In Shadow nothing of an answer changes. `stored` can only be promised once it is."""
+        if not self._plan.enforce:
+            return b""
+        return CACHE_STATUS + cache_status.forwarded(self._reason, stored=stored, detail=detail)
+
+    def on_body(self, data: bytes, complete: bool) -> None:
+        if self._storing is not None:
+            now = self._now()
+            if self._collect(data, 0, now) and complete:
+                self._keep_answer(now)
+        super().on_body(data, complete)
+
+    def _collect(self, data: bytes, announced: int, now: float) -> bool:
+        """One more piece of the body; False where it became too large to store."""
+        self._size += len(data)
+        if not self._store.admits(len(self._stored_head), max(self._size, announced)):
+            self._give_up("too-large", now)
+            return False
+        self._pieces.append(data)
+        return True
+
+    def _keep_answer(self, now: float) -> None:
+        """The answer is complete: store it, and hand it to those who wait."""
+        storing, snapshot = self._storing, self._snapshot
+        assert storing is not None
+        assert snapshot is not None
+        self._storing = None
+        body = b"".join(self._pieces)
+        self._pieces.clear()
+        head = with_length(self._stored_head, len(body))
+        detail = self._store.put(self._request.key, self._plan, snapshot, storing, self._status, head, body, now)
+        if detail:
+            self._give_up(detail, now)
+            return
+        flights = self._service.flights
+        flights.unmark(self._request.key)
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            for follower in flights.land(flight):
+                if follower is not self:
+                    follower.on_landed(head, body)
+
+    def _give_up(self, detail: str, now: float) -> None:
+        """The answer can't be shared: those who wait go on alone, at once."""
+        self._storing = None
+        self._pieces.clear()
+        self._detail = detail
+        self._plan.counters.rejected += 1
+        if self.client is not None and not self.client.writable and self._connection is not None:
+            self._connection.pause()
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flights = self._service.flights
+            followers = flights.scatter(flight, now)
+            if detail in PASSING:
+                flights.unmark(flight.key)
+            for follower in followers:
+                follower.on_scattered(now)
+
+    def on_client_writable(self, writable: bool) -> None:
+        """A slow reader doesn't hold up those who wait for the same answer; what is collected meanwhile is bounded by maxEntryBytes."""
+        if self._storing is None:
+            super().on_client_writable(writable)
+
+    # -- a follower's ways ------------------------------------------------------------------------------------------------
+
+    def on_landed(self, head: bytes, body: bytes) -> None:
+        """The identical read brought an answer that is ours too."""
+        self._flight = None
+        client = self.client
+        if client is not None:
+            self._keep = client.keeps(self.head)
+            status = CACHE_STATUS + cache_status.forwarded(self._reason, stored=True, collapsed=True)
+            client.send(b"".join((head, status, connection_line(self.head.line.http11, self._keep), END, body)))
+        self._end(client_finished=True)
+
+    def on_scattered(self, now: float) -> None:
+        """It brought nothing to share: as if we had come alone."""
+        self._flight = None
+        if self.state != DONE:
+            self._plan.counters.coalesced -= 1
+            self._plan.counters.misses += 1
+            self.dispatch(now)
+
+    def fail_at_once(self, failure: Failure, now: float) -> None:
+        """Nothing is asked of the upstream."""
+        self._plan.counters.misses += not self._counted
+        self.started = now
+        super().fail(failure)
+
+    # -- ends -------------------------------------------------------------------------------------------------------------
+
+    def fail(self, failure: Failure) -> None:
+        """A call's failure is everybody's who waits: each falls back for itself, nobody asks a thousand times more."""
+        followers = self._land_failure()
+        now = self._now()
+        entry = self._stale(failure.cause, now)
+        if entry is not None:
+            self._record_failure(failure)
+            self._send_stale(entry, failure.reason, now)
+        else:
+            super().fail(failure)
+        for follower in followers:
+            follower.fail(failure)
+
+    def _cut(self, failure: Failure) -> None:
+        followers = self._land_failure()
+        super()._cut(failure)
+        for follower in followers:
+            follower.fail(failure)
+
+    def _land_failure(self) -> list[CachedExchange]:
+        """Those who waited for our call; without a flight any more."""
+        flight, self._flight = self._flight, None
+        if flight is None or flight.leader is not self:
+            return []
+        followers = [waiter for waiter in self._service.flights.land(flight) if waiter is not self]
+        for follower in followers:
+            follower._flight = None
+        return followers
+
+    def _replace(self, status: int, now: float) -> bool:
+        """Instead of an answer that says the upstream is in trouble, an older good one, where there is one."""
+        entry = self._stale("UpstreamStatus", now)
+        if entry is None:
+            return False
+        self._record(status, now)
+        followers = self._land_failure()
+        for waiter in (self, *followers):
+            waiter._send_stale(entry, f"status-{status}", now)
+        return True
+
+    def _stale(self, cause: Cause, now: float) -> Entry | None:
+        """An older answer to this very request, where the chain wants one for this cause."""
+        if not self._plan.enforce:
+            return None
+        entry = self._store.get_stale(self._request.key, self._plan, now)
+        step = choose(chain(self.operation), cause, entry is not None)
+        return entry if step is not None and step.type == "StaleCache" else None
+
+    def _send_stale(self, entry: Entry, why: str, now: float) -> None:
+        self._drop_connection()
+        self._plan.counters.stale += 1
+        client = self.client
+        if client is not None:
+            self._keep = client.keeps(self.head)
+            client.send(rendered_with(entry, now, why, connection_line(self.head.line.http11, self._keep)))
+        self._end(client_finished=True)
+
+    def _cancel(self) -> None:
+        """The client has left. A call goes on for those who wait for it, and ends with the last of them."""
+        flight, self._flight = self._flight, None
+        if flight is None:
+            super()._cancel()
+            return
+        last = self._service.flights.leave(flight, self)
+        if flight.leader is self:
+            if last:
+                super()._cancel()
+            else:
+                self._flight = flight  # it is still ours to land
+            return
+        self._end(client_finished=False)
+        if last:
+            flight.leader.on_deserted()
+
+    def on_deserted(self) -> None:
+        """Our client left long ago, and now the last one who waited for our call."""
+        self._flight = None
+        super()._cancel()
+
+    def expire(self) -> None:
+        """Our deadline. A follower leaves the flight to the others; a call's deadline ends it for all."""
+        flight = self._flight
+        if flight is not None and flight.leader is not self and self.state == QUEUED:
+            self._flight = None
+            if self._service.flights.leave(flight, self):
+                flight.leader.on_deserted()
+            self.fail(failures.TIMEOUT)
+        else:
+            super().expire()

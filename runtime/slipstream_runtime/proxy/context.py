@@ -1,0 +1,34 @@
+"""What all connections of one runtime share: clocks, scanners, and whether it is stopping."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+from slipstream_api.clock import Clock
+from slipstream_runtime.http.answer import AnswerScanner
+from slipstream_runtime.http.request import RequestScanner
+
+if TYPE_CHECKING:
+    from slipstream_runtime.proxy.client import Client
+
+IDLE_SECONDS: Final = 900.0  # a caller's pool keeps its connections; closing them early would race its next request
+HEAD_SECONDS: Final = 30.0  # a head that takes longer is a slow loris
+LINGER_SECONDS: Final = 2.0  # how long unread bytes are drained after a last answer, so that it isn't lost to a reset
+NEVER: Final = math.inf
+
+
+class Context:
+    """One per runtime."""
+
+    __slots__ = ("answers", "clients", "clock", "date", "draining", "now", "requests", "tunnels")
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
+        self.date = b""  # the header line of what we answer ourselves, renewed by the sweep
+        self.requests = RequestScanner()
+        self.answers = AnswerScanner()
+        self.draining = False
+        self.tunnels = 0  # raw connections: upgraded ones and those of raw ports
+        self.clients: set[Client] = set()

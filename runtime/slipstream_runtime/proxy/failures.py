@@ -1,0 +1,61 @@
+"""Why a request has no answer from its upstream: one table of causes with status, RFC 9209 error and what it means to a breaker. Pure."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from slipstream_runtime.cores.fallback import Cause
+
+# What a breaker is told: an error of the transport by its class in `failureOn.errors`, or nothing, since our own overload,
+# our caller's disconnect and our refusal say nothing about the upstream.
+ErrorClass = Literal["Connect", "Timeout", "Reset", ""]
+
+
+class Failure:
+    """One cause. `error` is a Proxy-Status error type of RFC 9209 §2.3, `cause` what a fallback chain knows it as."""
+
+    __slots__ = ("cause", "error", "error_class", "message", "reason", "status")
+
+    def __init__(self, reason: str, status: int, error: str, cause: Cause, error_class: ErrorClass, message: str) -> None:
+        self.reason = reason
+        self.status = status
+        self.error = error
+        self.cause: Cause = cause
+        self.error_class: ErrorClass = error_class
+        self.message = message
+
+    def __repr__(self) -> str:
+        return f"Failure({self.reason})"
+
+
+DNS_ERROR: Final = Failure("NameNotResolved", 502, "dns_error", "Connect", "Connect", "the upstream's name has no address")
+CONNECT_REFUSED: Final = Failure(
+    "ConnectionRefused", 502, "connection_refused", "Connect", "Connect", "the upstream refused the connection"
+)
+CONNECT_TIMEOUT: Final = Failure("ConnectTimeout", 504, "connection_timeout", "Connect", "Connect", "no connection within connectTimeout")
+TLS_ERROR: Final = Failure("TLSFailed", 502, "tls_protocol_error", "Connect", "Connect", "TLS to the upstream failed")
+TLS_CERTIFICATE: Final = Failure(
+    "TLSCertificate", 502, "tls_certificate_error", "Connect", "Connect", "the upstream's certificate isn't valid"
+)
+RESET: Final = Failure(
+    "ConnectionLost", 502, "connection_terminated", "Reset", "Reset", "the upstream closed the connection without an answer"
+)
+INCOMPLETE: Final = Failure("AnswerIncomplete", 502, "http_response_incomplete", "Reset", "Reset", "the upstream's answer ended too early")
+MALFORMED: Final = Failure("BadAnswer", 502, "http_protocol_error", "Reset", "Reset", "the upstream's answer isn't valid HTTP/1.1")
+TIMEOUT: Final = Failure("RequestTimeout", 504, "http_response_timeout", "Timeout", "Timeout", "no answer within requestTimeout")
+BODY_TIMEOUT: Final = Failure("BodyTimeout", 504, "connection_read_timeout", "Timeout", "Timeout", "a body stood still for requestTimeout")
+QUEUE_TIMEOUT: Final = Failure(
+    "AcquireTimeout", 503, "connection_limit_reached", "PoolFull", "", "no connection was free within acquireTimeout"
+)
+QUEUE_FULL: Final = Failure(
+    "PoolFull", 503, "connection_limit_reached", "PoolFull", "", "maxConnections are in use, maxPending requests wait"
+)
+CIRCUIT_OPEN: Final = Failure("CircuitOpen", 503, "destination_unavailable", "Open", "", "the circuit is open")
+DRAINING: Final = Failure("Draining", 503, "proxy_internal_response", "PoolFull", "", "this sidecar is stopping")
+STARTING: Final = Failure("Starting", 503, "proxy_internal_response", "PoolFull", "", "this port isn't served yet")
+ONLY_IF_CACHED: Final = Failure(
+    "OnlyIfCached", 504, "proxy_internal_response", "PoolFull", "", "nothing stored, and the request asked for no more"
+)
+CLIENT_STALLED: Final = Failure(
+    "RequestBodyTimeout", 408, "http_request_error", "PoolFull", "", "the request's body stood still for requestTimeout"
+)

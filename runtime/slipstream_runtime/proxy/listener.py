@@ -1,0 +1,79 @@
+"""A listening socket of the data path. What serves its connections can change at any time; the socket and its connections stay."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from slipstream_api.sidecar import ListenerStatus
+from slipstream_runtime.http.forward import connection_line
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.answers import failure_answer
+from slipstream_runtime.proxy.client import Client, Service
+from slipstream_runtime.proxy.context import Context
+from slipstream_runtime.proxy.failures import STARTING
+
+BACKLOG: Final = 1024
+
+
+class Listener:
+    """(address, port) → a service for HTTP, or a factory of raw protocols; in force for the next request or connection."""
+
+    def __init__(self, context: Context, address: str, port: int) -> None:
+        self.address = address
+        self.port = port
+        self.pool = ""
+        self.error = ""
+        self.service: Service = _NoService()
+        self._context = context
+        self._raw: Callable[[], Any] | None = None
+        self._server: asyncio.Server | None = None
+
+    def serve(self, pool: str, service: Service) -> None:
+        """Requests that begin from now on, on new and old connections, are `service`'s."""
+        self.pool, self.service, self._raw = pool, service, None
+
+    def serve_raw(self, pool: str, factory: Callable[[], Any]) -> None:
+        """Connections from now on are raw; what is open stays as it is."""
+        self.pool, self._raw = pool, factory
+
+    async def open(self) -> None:
+        """Listen; a failure is kept in `error`, since one port in use mustn't cost the others."""
+        loop = asyncio.get_running_loop()
+        try:
+            self._server = await loop.create_server(self._accept, self.address, self.port, backlog=BACKLOG)
+        except OSError as error:
+            self.error = f"can't listen on {self.address}:{self.port}: {os.strerror(error.errno) if error.errno else error}"
+            return
+        self.error = ""
+        self.port = self._server.sockets[0].getsockname()[1]
+
+    def close(self) -> None:
+        """Stop accepting; connections stay."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+    @property
+    def listening(self) -> bool:
+        return self._server is not None
+
+    def status(self) -> ListenerStatus:
+        state: Literal["Listening", "Failed"] = "Listening" if self.listening else "Failed"
+        return ListenerStatus(address=self.address, port=self.port, pool=self.pool, state=state, error=self.error)
+
+    def _accept(self) -> Any:
+        if self._raw is not None:
+            return self._raw()
+        return Client(self._context, self)
+
+
+class _NoService:
+    """Between `open` and the first `serve`: a moment in which a configuration isn't in force yet."""
+
+    def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> None:
+        line = connection_line(head.line.http11, False)
+        client.send(failure_answer(STARTING, None, 0, client.context.date + line, head.method == b"HEAD"))
+        client.finished(False)

@@ -1,0 +1,222 @@
+"""One connection to an upstream: one request at a time, its answer parsed strictly. Never pipelines, and never outlives an unread byte."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from slipstream_runtime.cores.pool import Slot
+from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.body import BodyReader
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.heads import head_end
+from slipstream_runtime.proxy.failures import INCOMPLETE, MALFORMED, RESET, Failure
+
+MAX_INTERIM: Final = 32  # more 1xx before an answer are an attack, not progress
+
+
+class Sink(Protocol):
+    """Who asked: gets the answer in as few calls as reads."""
+
+    def on_interim(self, head: AnswerHead) -> None: ...
+    def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None: ...
+    def on_body(self, data: bytes, complete: bool) -> None: ...
+    def on_switch(self, head: AnswerHead, rest: bytes) -> None: ...
+    def on_failure(self, failure: Failure, untouched: bool) -> None: ...
+    def on_upstream_writable(self, writable: bool) -> None: ...
+
+
+class Owner(Protocol):
+    """The pool: is told when a connection is free again and when it is gone."""
+
+    def released(self, connection: UpstreamConnection) -> None: ...
+    def lost(self, connection: UpstreamConnection) -> None: ...
+
+
+class UpstreamConnection:
+    """An asyncio protocol (duck-typed, so that it compiles)."""
+
+    __slots__ = (
+        "_awaiting_head",
+        "_body",
+        "_buffer",
+        "_interim",
+        "_method",
+        "_owner",
+        "_request_sent",
+        "_reusable",
+        "_scanner",
+        "_seen",
+        "_sink",
+        "closed",
+        "served",
+        "slot",
+        "transport",
+    )
+
+    def __init__(self, owner: Owner, scanner: AnswerScanner) -> None:
+        self._owner = owner
+        self._scanner = scanner
+        self._sink: Sink | None = None
+        self._method = b""
+        self._buffer = b""
+        self._seen = 0
+        self._body = BodyReader()
+        self._awaiting_head = False
+        self._interim = 0
+        self._request_sent = True
+        self._reusable = True
+        self.transport: asyncio.Transport | None = None
+        self.closed = False
+        self.slot: Slot[UpstreamConnection] | None = None  # its place in the pool, once it has one
+        self.served = 0
+
+    # -- what the exchange asks -------------------------------------------------------------------------------------------
+
+    def start(self, sink: Sink, method: bytes, data: bytes, request_complete: bool) -> None:
+        """Send a request's head (and what there is of its body); the answer goes to `sink`."""
+        assert self._sink is None
+        assert self.transport is not None
+        self._sink = sink
+        self._method = method
+        self._awaiting_head = True
+        self._interim = 0
+        self._request_sent = request_complete
+        self._reusable = True
+        self.served += 1
+        self.transport.write(data)
+
+    def send(self, data: bytes, request_complete: bool) -> None:
+        """More of the request's body."""
+        self._request_sent = request_complete
+        if data and self.transport is not None:
+            self.transport.write(data)
+
+    def pause(self) -> None:
+        if self.transport is not None and not self.closed:
+            self.transport.pause_reading()
+
+    def resume(self) -> None:
+        if self.transport is not None and not self.closed:
+            self.transport.resume_reading()
+
+    def abandon(self) -> None:
+        """Nobody wants the answer any more: a connection with an unread reply is closed, never returned."""
+        self._sink = None
+        self.close()
+
+    def close(self) -> None:
+        if not self.closed:
+            self.closed = True
+            if self.transport is not None:
+                self.transport.abort()
+            self._owner.lost(self)
+
+    def detach(self) -> asyncio.Transport:
+        """The raw transport after a 101; the pool still counts the connection until close()."""
+        assert self.transport is not None
+        self._sink = None
+        return self.transport
+
+    # -- what asyncio tells -----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        self.transport = transport
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._ended(clean=error is None)
+
+    def eof_received(self) -> bool:
+        self._ended(clean=True)
+        return False
+
+    def pause_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.on_upstream_writable(False)
+
+    def resume_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.on_upstream_writable(True)
+
+    def data_received(self, data: bytes) -> None:
+        sink = self._sink
+        if sink is None:  # an answer that nobody asked for: whatever follows can't be told apart from the next one
+            self.close()
+            return
+        try:
+            if self._awaiting_head:
+                self._head_received(sink, data)
+            else:
+                self._body_received(sink, data)
+        except MalformedError:
+            self._sink = None
+            self.close()
+            sink.on_failure(MALFORMED, False)
+
+    # -- parsing ----------------------------------------------------------------------------------------------------------
+
+    def _head_received(self, sink: Sink, data: bytes) -> None:
+        if self._buffer:
+            data = self._buffer + data
+            self._buffer = b""
+        start = 0
+        while True:
+            end = head_end(data, start, self._seen, self._scanner.limits)
+            if end < 0:
+                self._buffer = data[start:] if start else data
+                self._seen = len(self._buffer)
+                return
+            head = self._scanner.scan(data[start:end], self._method)
+            start = end + 4
+            self._seen = 0
+            if head.status >= 200:
+                break
+            if head.status == 101:
+                sink.on_switch(head, data[start:])
+                return
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise MalformedError(502, "too many interim answers")
+            sink.on_interim(head)
+        self._reusable = head.keep_alive
+        self._awaiting_head = False
+        self._body.begin(head.body)
+        body = self._take(data, start) if start < len(data) else b""
+        complete = self._body.complete
+        if complete:
+            self._finish()
+        sink.on_answer(head, body, complete)
+
+    def _body_received(self, sink: Sink, data: bytes) -> None:
+        body = self._take(data, 0)
+        complete = self._body.complete
+        if complete:
+            self._finish()
+        if body or complete:
+            sink.on_body(body, complete)
+
+    def _take(self, data: bytes, start: int) -> bytes:
+        """The body bytes in data[start:]; bytes beyond its end make the connection useless."""
+        body, after = self._body.take(data, start)
+        if after < len(data):
+            self._reusable = False
+        return body
+
+    def _finish(self) -> None:
+        """The answer is complete: back to the pool before the sink hears of it, so that its next request finds the connection."""
+        self._sink = None
+        if self._reusable and self._request_sent and not self.closed:
+            self._owner.released(self)
+        else:
+            self.close()
+
+    def _ended(self, clean: bool) -> None:
+        sink, self._sink = self._sink, None
+        untouched = self._awaiting_head and not self._buffer and self._interim == 0
+        self.close()
+        if sink is None:
+            return
+        if clean and not self._awaiting_head and self._body.ends_with_connection:
+            sink.on_body(b"", True)
+        else:
+            sink.on_failure(RESET if self._awaiting_head else INCOMPLETE, untouched)
