@@ -46,10 +46,10 @@ class HealthServer:
 
     async def start(self, port: int, host: str = "0.0.0.0") -> None:  # noqa: S104 - the kubelet probes the pod's address
         app = web.Application()
-        app.router.add_get("/livez", lambda _: self._answer(self._live))
-        app.router.add_get("/readyz", lambda _: self._answer(self._ready))
+        app.router.add_get("/livez", self._livez)
+        app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False)
+        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()
@@ -59,10 +59,17 @@ class HealthServer:
         if self._runner is not None:
             await self._runner.cleanup()
 
-    async def _answer(self, checks: Mapping[str, Check]) -> web.Response:
-        lines = [(name, check()) for name, check in checks.items()]
-        text = "".join(f"{name}: {problem or 'ok'}\n" for name, problem in lines)
-        return web.Response(text=text, status=503 if any(problem for _, problem in lines) else 200)
+    async def _livez(self, _: web.Request) -> web.Response:
+        return _answer(self._live)
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        return _answer(self._ready)
 
     async def _metrics(self, _: web.Request) -> web.Response:
         return web.Response(body=generate_latest(self._registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+
+def _answer(checks: Mapping[str, Check]) -> web.Response:
+    lines = [(name, check()) for name, check in checks.items()]
+    text = "".join(f"{name}: {problem or 'ok'}\n" for name, problem in lines)
+    return web.Response(text=text, status=503 if any(problem for _, problem in lines) else 200)
