@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from slipstream_loadtest.histogram import Unlike
 from slipstream_loadtest.part import Part, PhasePart, digest, encode_part
 from slipstream_loadtest.planmodel import Plan, plan_hash
-from slipstream_loadtest.result import Result, Window, add_generators, add_series
+from slipstream_loadtest.result import Result, Window, sum_generators, sum_series
 
 Key = tuple[str, int, str]
 Parts = Mapping[Key, Part]
@@ -96,12 +96,7 @@ def _window(plan: Plan, number: int, measured: list[PhasePart | None]) -> Window
     there = [phase for phase in measured if phase is not None]
     if not there:
         return window
-    steps, generator = there[0].series, there[0].generator
-    for phase in there[1:]:
-        steps = (
-            tuple(add_series(a, b) for a, b in zip(steps, phase.series, strict=True)) if steps and phase.series else steps or phase.series
-        )
-        generator = add_generators(generator, phase.generator)
+    columns = zip(*(phase.series for phase in there if phase.series), strict=True)  # one step of all runners each
     return Window(
         phase=number,
         kind=planned.kind,
@@ -112,8 +107,8 @@ def _window(plan: Plan, number: int, measured: list[PhasePart | None]) -> Window
         held_ms=max(phase.held_ms for phase in there),
         throughput=sum(_throughput(phase) for phase in there),
         cpu_percent=max(_cpu_percent(phase) for phase in there),
-        steps=steps,
-        generator=generator,
+        steps=tuple(sum_series(column) for column in columns),
+        generator=sum_generators([phase.generator for phase in there]),
     )
 
 

@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-import msgspec
-
 from slipstream_loadtest.cache_status import HIT
 from slipstream_loadtest.histogram import Histogram
 from slipstream_loadtest.part import SeriesPart
-from slipstream_loadtest.result import Window, add_series, total
+from slipstream_loadtest.result import Window, sum_series
 from slipstream_loadtest.units import Unit
 
 QUANTILES: Final = {
@@ -59,10 +57,7 @@ class Pooled:
 
 def pool(windows: Sequence[Window]) -> Pooled:
     """Windows one after the other: counts and histograms add up, throughput is right answers over all of their time."""
-    series = SeriesPart(scenario="", step="")
-    for n, window in enumerate(windows):
-        whole = total(window.steps)
-        series = whole if n == 0 else _add_mixed(series, whole)
+    series = sum_series([step for window in windows for step in window.steps])
     seconds = sum(w.held_ms for w in windows) / 1000
     answers = sum(w.throughput * w.held_ms / 1000 for w in windows)
     return Pooled(series, answers / seconds if seconds else 0.0, bool(seconds))
@@ -76,15 +71,6 @@ def measure(name: str, windows: Sequence[Window]) -> Measure:
 def latency(pooled: Pooled) -> Histogram:
     """Corrected latency where there is one, else service time."""
     return Histogram.decode(pooled.series.latency if pooled.series.latency is not None else pooled.series.service)
-
-
-def _add_mixed(a: SeriesPart, b: SeriesPart) -> SeriesPart:
-    """Closed and open windows together: a closed one's latency is its service time."""
-    return add_series(_with_latency(a), _with_latency(b)) if (a.latency is None) != (b.latency is None) else add_series(a, b)
-
-
-def _with_latency(series: SeriesPart) -> SeriesPart:
-    return series if series.latency is not None else msgspec.structs.replace(series, latency=series.service)
 
 
 def _quantile(q: Fraction, *, corrected: bool) -> Callable[[Pooled], Measure]:

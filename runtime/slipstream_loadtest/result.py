@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import msgspec
 
-from slipstream_loadtest.histogram import Histogram, HistogramData
+from slipstream_loadtest.histogram import Histogram, HistogramData, merged
 from slipstream_loadtest.part import GeneratorPart, SeriesPart
 from slipstream_loadtest.planmodel import PhaseKind, TargetName
 
 RESULT_VERSION: Final = 1
+_COUNTS: Final = ("offered", "completed", "failed", "dropped", "censored", "in_window", "wrong", "opened", "reused")
 
 
 class ResultPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -53,53 +55,39 @@ class Result(ResultPart, frozen=True, kw_only=True):
     windows: tuple[Window, ...] = ()
 
 
-def add_series(a: SeriesPart, b: SeriesPart) -> SeriesPart:
-    """Both together; the names are the first one's."""
+def sum_series(several: Sequence[SeriesPart]) -> SeriesPart:
+    """All of them together, under the first one's names. Where only some have a corrected latency (closed and open stages), the service
+    time of the others takes part in it."""
+    if len(several) < 2:
+        return several[0] if several else SeriesPart(scenario="", step="")
+    corrected = any(one.latency is not None for one in several)
     return SeriesPart(
-        scenario=a.scenario,
-        step=a.step,
-        offered=a.offered + b.offered,
-        completed=a.completed + b.completed,
-        failed=a.failed + b.failed,
-        dropped=a.dropped + b.dropped,
-        censored=a.censored + b.censored,
-        in_window=a.in_window + b.in_window,
-        wrong=a.wrong + b.wrong,
-        opened=a.opened + b.opened,
-        reused=a.reused + b.reused,
-        service=_add(a.service, b.service),
-        latency=None if a.latency is None or b.latency is None else _add(a.latency, b.latency),
-        error_after=_add(a.error_after, b.error_after),
-        censored_after=_add(a.censored_after, b.censored_after),
-        errors=_sum(a.errors, b.errors),
-        cache=_sum(a.cache, b.cache),
+        scenario=several[0].scenario,
+        step=several[0].step,
+        **{name: sum(getattr(one, name) for one in several) for name in _COUNTS},
+        service=_merged(one.service for one in several),
+        latency=_merged(one.latency if one.latency is not None else one.service for one in several) if corrected else None,
+        error_after=_merged(one.error_after for one in several),
+        censored_after=_merged(one.censored_after for one in several),
+        errors=_sum([one.errors for one in several]),
+        cache=_sum([one.cache for one in several]),
     )
 
 
-def add_generators(a: GeneratorPart, b: GeneratorPart) -> GeneratorPart:
+def sum_generators(several: Sequence[GeneratorPart]) -> GeneratorPart:
+    """The health of all of them together."""
     return GeneratorPart(
-        loop_lag=_add(a.loop_lag, b.loop_lag),
-        start_lag=_add(a.start_lag, b.start_lag),
-        cpu_ms=a.cpu_ms + b.cpu_ms,
-        wall_ms=a.wall_ms + b.wall_ms,
+        loop_lag=_merged(one.loop_lag for one in several),
+        start_lag=_merged(one.start_lag for one in several),
+        cpu_ms=sum(one.cpu_ms for one in several),
+        wall_ms=sum(one.wall_ms for one in several),
     )
 
 
-def total(steps: tuple[SeriesPart, ...]) -> SeriesPart:
-    """All steps as one series."""
-    if not steps:
-        return SeriesPart(scenario="", step="")
-    whole = steps[0]
-    for step in steps[1:]:
-        whole = add_series(whole, step)
-    return msgspec.structs.replace(whole, scenario="", step="")
+def _merged(several: Iterable[HistogramData]) -> HistogramData:
+    counted = [one for one in several if one.count]
+    return merged(map(Histogram.decode, counted)).encode() if len(counted) != 1 else counted[0]
 
 
-def _add(a: HistogramData, b: HistogramData) -> HistogramData:
-    one = Histogram.decode(a)
-    one.add(Histogram.decode(b))
-    return one.encode()
-
-
-def _sum(a: dict[str, int], b: dict[str, int]) -> dict[str, int]:
-    return {name: a.get(name, 0) + b.get(name, 0) for name in sorted({*a, *b})}
+def _sum(several: Sequence[dict[str, int]]) -> dict[str, int]:
+    return {name: sum(one.get(name, 0) for one in several) for name in sorted({name for one in several for name in one})}

@@ -14,7 +14,7 @@ from random import Random
 from typing import Final
 
 EXACT_SPLITS: Final = 50_000  # up to 9 + 9 values; takes some 10 ms
-RESAMPLES: Final = 2_000
+RESAMPLES: Final = 1_000
 
 
 def median(values: Sequence[float]) -> float:

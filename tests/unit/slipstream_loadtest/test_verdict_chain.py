@@ -115,6 +115,13 @@ def test_trap_T18_start_lag_counts_like_loop_lag():
     assert codes(judged(a_series(a_plan(), [40] * 100), generator=late)) == ["GeneratorSaturated"]
 
 
+def test_one_late_probe_of_a_short_stage_is_no_saturated_generator():
+    """25 probes in half a second: one of 50 ms is a hiccup, two are a pattern."""
+    series = a_series(a_plan(), [40] * 100)
+    assert codes(judged(series, generator=lags(*[1] * 24, 50))) == ["Passed"]
+    assert codes(judged(series, generator=lags(*[1] * 23, 50, 50))) == ["GeneratorSaturated"]
+
+
 def test_a_small_lag_takes_no_pass_away():
     """A lag makes latencies look worse: what passes in spite of it passes."""
     assert codes(judged(a_series(a_plan(), [0.5] * 100), generator=lags(*[8] * 100))) == ["Passed"]
