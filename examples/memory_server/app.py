@@ -25,6 +25,8 @@ SESSION: Final = "X-Session-Id"
 DATABASE: Final = web.AppKey("database", Database)
 SERVED: Final = web.AppKey("served", Served)
 LARGEST: Final = 10_000  # rows of one answer
+LONGEST_SESSION: Final = 200  # characters of a session's name
+LARGEST_ID: Final = 2**63 - 1  # of SQLite
 
 T = TypeVar("T")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -60,7 +62,9 @@ def application(database: Database) -> web.Application:
 @web.middleware
 async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Counts what is served, and turns what can't be done into 400 and 404 with the reason."""
-    request.app[SERVED].count[request.path.lstrip("/")] += 1
+    route = request.match_info.route.resource
+    if route is not None:  # a path that nobody serves isn't counted: there is no end of those
+        request.app[SERVED].count[route.canonical.lstrip("/")] += 1
     try:
         return await handler(request)
     except Asked as error:
@@ -85,12 +89,12 @@ async def recall(request: web.Request) -> web.Response:
 
 async def get_recent(request: web.Request) -> web.Response:
     who, limit = session(request), number(request, "limit", 10)
-    return answer(who, "recent", await request.app[DATABASE].read(lambda c: store.recent(c, who, limit)))
+    return answer(who, f"limit={limit}", await request.app[DATABASE].read(lambda c: store.recent(c, who, limit)))
 
 
 async def list_events(request: web.Request) -> web.Response:
     who, limit, offset = session(request), number(request, "limit", 50), number(request, "offset", 0)
-    return answer(who, "events", await request.app[DATABASE].read(lambda c: store.events(c, who, limit, offset)))
+    return answer(who, f"limit={limit} offset={offset}", await request.app[DATABASE].read(lambda c: store.events(c, who, limit, offset)))
 
 
 async def remember(request: web.Request) -> web.Response:
@@ -113,7 +117,7 @@ async def search(request: web.Request) -> web.Response:
 
 async def list_facts(request: web.Request) -> web.Response:
     who, limit, offset = session(request), number(request, "limit", 50), number(request, "offset", 0)
-    return answer(who, "facts", await request.app[DATABASE].read(lambda c: store.facts(c, who, limit, offset)))
+    return answer(who, f"limit={limit} offset={offset}", await request.app[DATABASE].read(lambda c: store.facts(c, who, limit, offset)))
 
 
 async def learn(request: web.Request) -> web.Response:
@@ -139,19 +143,21 @@ def session(request: web.Request) -> str:
     who = request.headers.get(SESSION, "").strip()
     if not who:
         raise Asked(f"send the header {SESSION}: memories belong to a session")
-    return who
+    if len(who) > LONGEST_SESSION:
+        raise Asked(f"{SESSION} has at most {LONGEST_SESSION} characters, not {len(who)}")
+    return writable(SESSION, who)
 
 
 def text_of(request: web.Request, name: str) -> str:
     text = request.query.get(name, "").strip()
     if not text:
         raise Asked(f"say what to look for, like {request.path}?{name}=thread")
-    return text
+    return writable(name, text)
 
 
 def number(request: web.Request, name: str, default: int) -> int:
     text = request.query.get(name, str(default))
-    if not text.isdecimal() or int(text) > LARGEST:
+    if not (text.isascii() and text.isdecimal() and len(text) < 6 and int(text) <= LARGEST):
         raise Asked(f"{name} is a whole number up to {LARGEST}, not {text!r}")
     return int(text)
 
@@ -168,6 +174,19 @@ async def json_of(request: web.Request) -> dict[str, Any]:
 
 def required(body: dict[str, Any], name: str, type_: type[T]) -> T:
     value = body.get(name)
-    if not isinstance(value, type_) or value == "":
+    if not isinstance(value, type_) or isinstance(value, bool) or value == "":
         raise Asked(f"{name!r} is missing in the body, or isn't of type {type_.__name__}")
+    if isinstance(value, str):
+        writable(name, value)
+    if isinstance(value, int) and not 0 < value <= LARGEST_ID:
+        raise Asked(f"{name!r} is a number that an earlier answer gave, not {value}")
     return value
+
+
+def writable(name: str, text: str) -> str:
+    """`text`, if UTF-8 can say it; JSON and header fields can carry halves of characters, which SQLite can't store."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise Asked(f"{name!r} has characters that UTF-8 can't say") from None
+    return text

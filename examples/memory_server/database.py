@@ -34,7 +34,7 @@ class Database:
     def _prepare(self, seeded: bool) -> int:
         connection = self._connection()
         store.migrate(connection)
-        if not seeded or store.is_seeded(connection):
+        if not seeded or store.is_seeded(connection):  # asked before the texts are gathered, which takes seconds
             return 0
         return store.seed(connection, texts.docstrings(texts.standard_library()), time.time())
 
@@ -60,3 +60,5 @@ class Database:
         loop = asyncio.get_running_loop()
         for threads in (self._readers, self._writer):
             await loop.run_in_executor(None, threads.shutdown)
+        for connection in self._connections:
+            connection.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
@@ -20,20 +20,29 @@ class NotFound(Exception):  # noqa: N818 - an answer, not a malfunction
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """A connection for one thread: WAL, so that readers don't wait for the writer."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
+    """A connection for one thread at a time: WAL, so that readers don't wait for the writer."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=10.0, check_same_thread=False)
     connection.row_factory = sqlite3.Row
     connection.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;")
     return connection
 
 
 def migrate(connection: sqlite3.Connection) -> int:
-    """Brings the schema up to date, each step in one transaction, so that a kill leaves a whole version; the version."""
+    """Brings the schema up to date; the version. Each step is one transaction, so that a kill leaves a whole version, and of two processes
+    that start at once one waits for the other."""
     folder = resources.files("memory_server").joinpath("migrations")
     steps = sorted((p for p in folder.iterdir() if p.name.endswith(".sql")), key=lambda p: p.name)
-    for version, step in enumerate(steps, 1):
-        if version > connection.execute("PRAGMA user_version").fetchone()[0]:
-            connection.executescript(f"BEGIN IMMEDIATE;\n{step.read_text()}\nPRAGMA user_version = {version};\nCOMMIT;")
+    for number, step in enumerate(steps, 1):
+        with _Transaction(connection):
+            if number > version(connection):
+                for statement in _statements(step.read_text()):
+                    connection.execute(statement)
+                connection.execute(f"PRAGMA user_version = {number}")
+    return version(connection)
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """How many migrations the schema has."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
@@ -43,12 +52,14 @@ def is_seeded(connection: sqlite3.Connection) -> bool:
 
 
 def seed(connection: sqlite3.Connection, texts: Iterable[tuple[str, str]], now: float) -> int:
-    """Stores shared knowledge (topic, text) in one transaction; how many."""
+    """Stores shared knowledge (topic, text) in one transaction, unless it is there; how many texts were stored."""
     with _Transaction(connection):
+        if is_seeded(connection):
+            return 0
         added = connection.executemany(
             "INSERT INTO facts (session, topic, text, updated_at) VALUES (?, ?, ?, ?)", ((SHARED, *t, now) for t in texts)
         )
-    return added.rowcount
+        return added.rowcount
 
 
 def remember(connection: sqlite3.Connection, session: str, text: str, now: float) -> Row:
@@ -132,6 +143,18 @@ def match(query: str) -> str:
     """An FTS5 expression: any of the words, each quoted, so that no text of a caller is taken as syntax."""
     words: Sequence[str] = _WORD.findall(query)[:16]
     return " OR ".join(f'"{word}"' for word in words)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a script; a trigger with its inner semicolons is one."""
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        raise ValueError(f"a migration ends in the middle of a statement: {statement.strip()[:60]}")
 
 
 def _ranked(row: sqlite3.Row) -> Row:

@@ -1,4 +1,4 @@
-"""The memory server as a process on loopback: sessions are apart under concurrency, its counters are true, it ends cleanly."""
+"""The memory server as a process on loopback: its counters are true, it says why it can't answer, it ends cleanly."""
 
 from __future__ import annotations
 
@@ -24,24 +24,18 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
     assert await asyncio.wait_for(process.wait(), 10) == 0
 
 
-async def test_sessions_stay_apart_under_concurrent_writes_and_reads(url: str) -> None:
-    """20 sessions write and read at once; each finds its own texts, all of them, and nothing else."""
+async def test_its_counters_are_true(url: str) -> None:
+    """A request more is one more, and only of its operation."""
+    headers = {"X-Session-Id": "a"}
     async with aiohttp.ClientSession(url) as http:
-
-        async def live(who: str) -> None:
-            headers = {"X-Session-Id": who}
-            for number in range(5):
-                async with http.post("/episodic/remember", json={"text": f"pebble {number} of {who}"}, headers=headers) as stored:
-                    assert stored.status == 201
-            async with http.get("/episodic/recall", params={"q": "pebble", "limit": "50"}, headers=headers) as found:
-                answer = await found.json()
-            assert answer["session"] == who
-            assert sorted(row["text"] for row in answer["results"]) == [f"pebble {number} of {who}" for number in range(5)]
-
-        await asyncio.gather(*(live(f"s{number}") for number in range(20)))
+        for _ in range(3):
+            async with http.post("/episodic/remember", json={"text": "pebble"}, headers=headers) as stored:
+                assert stored.status == 201
+        async with http.get("/episodic/recall?q=pebble", headers=headers) as found:
+            assert len((await found.json())["results"]) == 3
         async with http.get("/stats") as stats:
             operations = (await stats.json())["operations"]
-        assert (operations["episodic/remember"], operations["episodic/recall"]) == (100, 20)
+    assert (operations["episodic/remember"], operations["episodic/recall"]) == (3, 1)
 
 
 @pytest.mark.parametrize(
