@@ -26,6 +26,11 @@ UNCOUNTED: Final = 0  # the call may be made, its result means nothing
 LEASE_SECONDS: Final = 60.0  # of a probe, where the pool's request timeout isn't given
 
 
+def _forced_by(rule: config.BreakerRule) -> Force:
+    mode = rule.mode
+    return mode if mode == "ForcedOpen" or mode == "ForcedClosed" else ""
+
+
 class Transition:
     """A change of state, for logs and events."""
 
@@ -50,6 +55,7 @@ class Breaker:
         "_consecutive",
         "_forced",
         "_good",
+        "_hold",
         "_lease",
         "_leases",
         "_on_transition",
@@ -87,7 +93,8 @@ class Breaker:
         self._serial: int = 1  # the last permit's number
         self._base: int = 1  # the first number of this generation
         self._state: State = "Closed"
-        self._forced: Force = ""  # by command; the rule's mode otherwise
+        self._forced: Force = ""  # by command
+        self._hold: Force = _forced_by(rule)  # by command, else by the rule's mode
         self._since: float = now
         self._open_until: float = 0.0
         self._streak: int = 0  # trips since it was last closed
@@ -106,11 +113,10 @@ class Breaker:
 
     def acquire(self, now: float) -> int:
         """A permit for one call, or REFUSED. Give it back once, by `record` or `release`."""
-        if self._state == "Closed" and not self._forced and self.rule.mode in ("Enforce", "Shadow"):
+        if self._state == "Closed" and not self._hold:
             return self._base
-        forced = self.forced
-        if forced:
-            if forced == "ForcedClosed":
+        if self._hold:
+            if self._hold == "ForcedClosed":
                 return UNCOUNTED
             self.refused += 1
             return REFUSED
@@ -125,7 +131,7 @@ class Breaker:
 
     def record(self, permit: int, failed: bool, seconds: float, now: float) -> None:
         """The result of a call that took `seconds`."""
-        if permit < self._base or self.forced:
+        if permit < self._base or self._hold:
             return
         slow = seconds >= self._slow_after
         if self._state == "Closed":
@@ -142,37 +148,29 @@ class Breaker:
 
     def state(self, now: float) -> State:
         """As a call would find it."""
-        forced = self.forced
-        if forced:
-            return forced
+        if self._hold:
+            return self._hold
         if self._state == "Open" and now >= self._open_until:
             return "HalfOpen"
         return self._state
 
     def since(self, now: float) -> float:
         """Seconds in this state."""
-        if not self.forced and self._state == "Open" and now >= self._open_until:
+        if not self._hold and self._state == "Open" and now >= self._open_until:
             return now - self._open_until
         return now - self._since
 
     def retry_after(self, now: float) -> float:
         """Seconds until a call may be let through; 0 when one may be now, and when nobody can say (forced, all probes under way)."""
-        if self.forced or self._state != "Open":
+        if self._hold or self._state != "Open":
             return 0.0
         return max(0.0, self._open_until - now)
-
-    @property
-    def forced(self) -> Force:
-        """By command, else by the rule's mode."""
-        if self._forced:
-            return self._forced
-        mode = self.rule.mode
-        return mode if mode == "ForcedOpen" or mode == "ForcedClosed" else ""
 
     def force(self, forced: Force, now: float) -> None:
         """Holds the circuit, whatever its rule's mode; until `reset`."""
         before = self.state(now)
         self._forced = forced
+        self._hold = forced or _forced_by(self.rule)
         self._since = now
         self._announce(before, self.state(now), "command")
 
@@ -180,6 +178,7 @@ class Breaker:
         """Back to closed with nothing counted; lifts `force`, not a forced mode of the rule."""
         before = self.state(now)
         self._forced = ""
+        self._hold = _forced_by(self.rule)
         self._close(now)
         self._announce(before, self.state(now), "command")
 
@@ -194,6 +193,7 @@ class Breaker:
         if not same_window:
             self.window = window(rule.window, now)
         self.rule = rule
+        self._hold = self._forced or _forced_by(rule)
         self.shadow = rule.mode == "Shadow"
         self._slow_after = rule.trip.slow_call_duration_ms / 1_000
         self._lease = lease

@@ -15,7 +15,8 @@ from slipstream_runtime.cores.fields import HeaderField, split_list
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.plan import CachePlan
 
-_INTEREST: Final = frozenset((b"cache-control", b"vary", b"set-cookie", b"content-range", b"age", b"expires", b"date"))
+_WHAT_IT_IS: Final = frozenset((b"vary", b"set-cookie", b"content-range"))
+_HOW_LONG: Final = frozenset((b"cache-control", b"expires", b"age", b"date"))
 
 
 class Storing:
@@ -37,22 +38,24 @@ def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[
         return Storing(request.bypass, now)
     if status != 200:
         return Storing("status", now)
-    picked = [field for field in fields if field.name in _INTEREST]
-    covered = plan.interest.covered
-    for field in picked:
-        if field.name == b"set-cookie" or field.name == b"content-range":
-            return Storing(field.name.decode("ascii"), now)
-        if field.name == b"vary" and any(member not in covered for member in split_list(field.value)):
-            return Storing("vary", now)
-    ttl, stale = plan.ttl, plan.stale
+    lines: list[HeaderField] = []
+    governed = request.credential  # most answers say nothing about their life
+    for field in fields:
+        name = field.name
+        if name in _HOW_LONG:
+            lines.append(field)
+            governed = governed or name != b"date"
+        elif name in _WHAT_IT_IS and (name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value))):
+            return Storing(name.decode("ascii"), now)
+    ttl = plan.ttl
     if plan.jitter:
         ttl *= 1.0 - plan.jitter * plan.cache.random()  # shorter only: neither policy nor upstream allowed more
-    if not plan.honor:
-        return Storing("", now, ttl, delay, stale)
-    return _honour(plan, request, picked, Storing("", now, ttl, _age(picked) + delay, stale))
+    storing = Storing("", now, ttl, delay, plan.stale)
+    return _honour(plan, request, lines, storing) if governed and plan.honor else storing
 
 
 def _honour(plan: CachePlan, request: CacheRequest, fields: list[HeaderField], storing: Storing) -> Storing:
+    storing.age += _age(fields)
     directives = Directives(fields)
     shared = plan.interest.shared
     storing.detail = _forbidden(directives, shared, request.credential)

@@ -50,7 +50,7 @@ def partition_names(partition: Partition) -> tuple[bytes, ...]:
 
 
 class Interest:
-    """The lines that matter to one rule: by name, its flags and its number (`flags | number << FLAGS`)."""
+    """The lines that matter to one rule: by name, its flags and its number from 1 (`flags | number << FLAGS`)."""
 
     __slots__ = ("by_name", "covered", "partition", "shared")
 
@@ -70,4 +70,4 @@ class Interest:
             flags.setdefault(name, CREDENTIAL)
         for name, flag in ((b"cache-control", CONTROL), (b"pragma", CONTROL), (b"range", RANGE), (b"if-range", RANGE)):
             flags[name] = flags.get(name, 0) | flag
-        self.by_name: dict[bytes, int] = {name: flag | number << FLAGS for number, (name, flag) in enumerate(flags.items())}
+        self.by_name: dict[bytes, int] = {name: flag | number << FLAGS for number, (name, flag) in enumerate(flags.items(), 1)}

@@ -14,7 +14,6 @@ from slipstream_runtime.cores.fields import HeaderField
 from slipstream_runtime.cores.identity import CONDITIONAL, CONTROL, CREDENTIAL, FLAGS, KEYED, OVERRIDE, PARTITION, RANGE, Interest
 
 KEY_BYTES: Final = 16
-MASK: Final = (1 << FLAGS) - 1
 NO_LIMIT: Final = -1
 
 
@@ -38,24 +37,24 @@ class CacheRequest:
 class KeyReader:
     """Reads requests for one cache rule."""
 
-    __slots__ = ("_by_name", "_prefix", "_secret", "_shared", "_whole_target", "interest")
+    __slots__ = ("_base", "_by_name", "_empty", "_shared", "_whole_target", "interest")
 
     def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
         self.interest = interest
         self._by_name: dict[bytes, int] = interest.by_name
+        self._empty: list[bytes] = [b""] * (len(interest.by_name) + 2)  # method and target, by number what is keyed, the marker
         self._shared: bool = interest.shared
         self._whole_target: bool = whole_target
-        self._secret: bytes = secret
-        self._prefix: bytes = len(identity).to_bytes(4, "big") + identity
+        self._base = hashlib.blake2b(b"%d:%b" % (len(identity), identity), digest_size=KEY_BYTES, key=secret)
 
     def read(self, method: bytes, target: bytes, fields: Sequence[HeaderField], has_body: bool = False) -> CacheRequest:
         """What the request asks. `target` is path and query as they go upstream."""
         if not self._whole_target:
             target = target.partition(b"?")[0]
-        parts = [self._prefix, len(method).to_bytes(4, "big"), method, len(target).to_bytes(4, "big"), target]
+        parts = self._empty.copy()
+        parts[0] = b"%d:%b%d:%b" % (len(method), method, len(target), target)
         identified = self._shared
-        partition = other = last = 0
-        ordered = True
+        partition = flags = 0
         by_name = self._by_name
         for field in fields:
             code = by_name.get(field.name)
@@ -64,30 +63,24 @@ class KeyReader:
             if code & KEYED:
                 value = field.value
                 number = code >> FLAGS
-                ordered = ordered and number >= last
-                last = number
-                parts.append(number.to_bytes(2, "big") + len(value).to_bytes(4, "big") + value)
+                parts[number] += b"%d:%d:%b" % (number, len(value), value)  # absent adds nothing, empty does; repetitions keep their order
                 if code & PARTITION:
                     partition = hash((partition, number, value))
                     identified = identified or value != b""
-            other |= code & MASK
-        if not ordered:
-            parts[5:] = sorted(parts[5:], key=_number)  # stable: repetitions keep their order, the names' order doesn't matter
-        if other & CREDENTIAL:
-            parts.append(b"\xff\xff")  # never mixes with answers to requests without one
-        bypass = _bypass(other, identified, has_body)
+            flags |= code
+        bypass = _bypass(flags, identified, has_body)
         if bypass:
             return CacheRequest(b"", partition, bypass)
-        key = hashlib.blake2b(b"".join(parts), digest_size=KEY_BYTES, key=self._secret).digest()
-        request = CacheRequest(key, partition)
-        request.credential = bool(other & CREDENTIAL)
-        if other & CONTROL:
+        if flags & CREDENTIAL:
+            parts[-1] = b"+"  # never mixes with answers to requests without one
+        hasher = self._base.copy()
+        hasher.update(b"".join(parts))
+        request = CacheRequest(hasher.digest(), partition)
+        if flags & CREDENTIAL:
+            request.credential = True
+        if flags & CONTROL:
             _control(request, fields)
         return request
-
-
-def _number(part: bytes) -> bytes:
-    return part[:2]
 
 
 def _bypass(flags: int, identified: bool, has_body: bool) -> str:

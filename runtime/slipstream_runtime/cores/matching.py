@@ -60,8 +60,9 @@ class Layer(Generic[R]):
         else:
             self._all.append(candidate)
 
-    def _candidates(self, method: bytes, path: str) -> list[_Candidate[R]]:
-        found = list(self._all)
+    def _by_path(self, path: str) -> list[_Candidate[R]]:
+        """The rules whose path fits, in no order."""
+        found = self._all.copy()
         found += self._exact.get(path, ())
         if self._template:
             pieces = segments(path)
@@ -72,16 +73,19 @@ class Layer(Generic[R]):
             while at >= 0:  # whole segments: `/api` takes `/api` and `/api/x`, not `/apix`
                 found += self._prefix.get(path[:at], ())
                 at = path.find("/", at + 1)
-        return sorted((candidate for candidate in found if candidate.takes(method)), key=lambda candidate: candidate.order)
+        return found
 
     def first(self, method: bytes, path: str) -> R | None:
         """The rule that a request falls under."""
-        found = self._candidates(method, path)
-        return found[0].rule if found else None
+        best: _Candidate[R] | None = None
+        for candidate in self._by_path(path):
+            if candidate.takes(method) and (best is None or candidate.order < best.order):
+                best = candidate
+        return best.rule if best is not None else None
 
     def all(self, method: bytes, path: str) -> list[R]:
         """Every rule that matches."""
-        return [candidate.rule for candidate in self._candidates(method, path)]
+        return [candidate.rule for candidate in self._by_path(path) if candidate.takes(method)]
 
     def admits(self, method: bytes) -> bool:
         """Some rule takes this method on some path."""

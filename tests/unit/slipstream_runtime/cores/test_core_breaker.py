@@ -2,55 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from slipstream_api import config
-from slipstream_runtime.cores.breaker import REFUSED, UNCOUNTED, Breaker, Transition
-from tests.fakes.cores import Dice, a_breaker_rule
+from slipstream_runtime.cores.breaker import REFUSED
+from tests.fakes.circuit import Circuit
 
 OPEN = config.Open(duration_ms=60_000)
-
-
-class Circuit:
-    """A breaker with its clock and its log."""
-
-    def __init__(self, lease: float = 30.0, **rule: Any) -> None:
-        self.now = 1_000.0
-        self.dice = Dice()
-        self.log: list[Transition] = []
-        self.breaker = Breaker(a_breaker_rule(**rule), "", self.now, self.dice, self.log.append, lease)
-
-    def call(self, failed: bool = False, seconds: float = 0.0) -> int:
-        permit = self.breaker.acquire(self.now)
-        if permit != REFUSED:
-            self.breaker.record(permit, failed, seconds, self.now)
-        return permit
-
-    def calls(self, outcomes: str) -> str:
-        """`.` succeeds, `x` fails, `s` is slow; the state after them."""
-        for outcome in outcomes:
-            self.call(outcome == "x", 3.0 if outcome == "s" else 0.0)
-        return self.state
-
-    @property
-    def state(self) -> str:
-        return self.breaker.state(self.now)
-
-    def opened(self) -> Circuit:
-        self.calls("xxxx")
-        assert self.state == "Open"
-        return self
-
-    def half_open(self) -> Circuit:
-        self.opened().now += 60
-        assert self.state == "HalfOpen"
-        return self
-
-    @property
-    def reasons(self) -> list[str]:
-        return [transition.reason for transition in self.log]
 
 
 @pytest.mark.parametrize(
@@ -241,76 +199,3 @@ def test_trap_19_only_the_injected_clock_opens_and_closes() -> None:
     """Time that stands still leaves it open, however many calls come."""
     circuit = Circuit().opened()
     assert {circuit.call() for _ in range(1_000)} == {REFUSED}
-
-
-def test_shadow_decides_the_same_and_refuses_nothing() -> None:
-    """What would have been refused is counted."""
-    circuit = Circuit(mode="Shadow").opened()
-    assert circuit.breaker.shadow
-    assert [circuit.call() for _ in range(5)] == [UNCOUNTED] * 5
-    assert (circuit.breaker.refused, circuit.breaker.would_refuse) == (0, 5)
-    circuit.now += 60
-    permits = [circuit.breaker.acquire(circuit.now) for _ in range(5)]
-    assert [permit > 0 for permit in permits] == [True, True, True, False, False]
-    for permit in permits:
-        circuit.breaker.record(permit, False, 0.0, circuit.now)
-    assert circuit.state == "Closed"
-
-
-def test_forced_holds_whatever_happens_until_reset() -> None:
-    """By command: an operator outranks results, and Shadow too."""
-    circuit = Circuit(mode="Shadow")
-    circuit.breaker.force("ForcedOpen", circuit.now)
-    assert circuit.call() == REFUSED
-    assert circuit.breaker.retry_after(circuit.now) == 0.0
-    circuit.breaker.force("ForcedClosed", circuit.now)
-    assert circuit.calls("xxxxxxxx") == "ForcedClosed"
-    circuit.now += 5
-    assert circuit.breaker.since(circuit.now) == 5.0
-    circuit.breaker.reset(circuit.now)
-    assert circuit.state == "Closed"
-    assert [(transition.before, transition.after) for transition in circuit.log] == [
-        ("Closed", "ForcedOpen"),
-        ("ForcedOpen", "ForcedClosed"),
-        ("ForcedClosed", "Closed"),
-    ]
-
-
-@pytest.mark.parametrize(("mode", "permit"), [("ForcedOpen", REFUSED), ("ForcedClosed", UNCOUNTED)])
-def test_a_mode_of_the_rule_forces_too(mode: str, permit: int) -> None:
-    """And `reset` doesn't lift it."""
-    circuit = Circuit(mode=mode)
-    circuit.breaker.reset(circuit.now)
-    assert circuit.state == mode
-    assert circuit.call(failed=True) == permit
-
-
-def test_trap_36_a_reload_keeps_state_and_counts() -> None:
-    """Same window: the third and fourth failure open it. Another window: the state stays, counting starts anew."""
-    circuit = Circuit()
-    circuit.calls("xx")
-    circuit.breaker.reconfigure(a_breaker_rule(trip=config.Trip(failure_rate_percent=60)), 30.0, circuit.now)
-    assert circuit.calls("xx") == "Open"
-    circuit.breaker.reconfigure(a_breaker_rule(window=config.Window(type="Time")), 30.0, circuit.now)
-    assert circuit.state == "Open"
-    circuit.now += 60
-    assert circuit.calls("...") == "Closed"
-
-
-def test_a_reload_may_shorten_how_long_it_stays_open_and_change_the_mode() -> None:
-    """A cap of 5 s means that nobody waits longer; a forced mode is announced."""
-    circuit = Circuit().opened()
-    circuit.breaker.reconfigure(a_breaker_rule(open=config.Open(duration_ms=1_000, max_duration_ms=5_000)), 30.0, circuit.now)
-    assert circuit.breaker.retry_after(circuit.now) == 5.0
-    circuit.breaker.reconfigure(a_breaker_rule(mode="ForcedClosed"), 30.0, circuit.now)
-    assert circuit.reasons[-1] == "reload"
-    assert circuit.call() == UNCOUNTED
-
-
-def test_since_counts_from_when_it_became_what_a_call_would_find() -> None:
-    """Open that has run out is half-open since then."""
-    circuit = Circuit().opened()
-    circuit.now += 10
-    assert circuit.breaker.since(circuit.now) == 10.0
-    circuit.now += 53
-    assert (circuit.state, circuit.breaker.since(circuit.now)) == ("HalfOpen", 3.0)

@@ -1,0 +1,211 @@
+"""Nanoseconds per operation of the data path's cores, and bytes per stored entry. Run: python bench/cores.py [--quick]
+
+Figures are the best of several rounds on one thread; the machine's noise only ever adds. No network, no event loop."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+from slipstream_api import config
+from slipstream_runtime.cores.breaker import Breaker
+from slipstream_runtime.cores.fields import PlainField
+from slipstream_runtime.cores.flight import Flights
+from slipstream_runtime.cores.freshness import Storing, judge
+from slipstream_runtime.cores.plan import PoolCache
+from slipstream_runtime.cores.pool import PoolCore
+from slipstream_runtime.cores.route import Router
+from slipstream_runtime.cores.store import Store
+
+ROUNDS = 5
+NOW = 1_000.0
+HEAD, BODY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 120", b"x" * 120
+MATCH = config.Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path="/episodic/recall")
+RULE = config.CacheRule(
+    name="recall",
+    policy="cache",
+    store="cache",
+    match=MATCH,
+    ttl_ms=300_000,
+    partition=config.Partition(type="Header", headers=("X-Session-Id",)),
+    tags=("events",),
+)
+WRITE = config.Invalidation(
+    name="remember",
+    policy="cache",
+    match=config.Match(protocol="HTTP", methods=("POST",), path_kind="Exact", path="/episodic/remember"),
+    tags=("events",),
+)
+BREAKER = config.BreakerRule(name="default", policy="breaker")
+POOL = config.Pool(
+    name="memory", upstream=config.Upstream(host="memory", port=80), cache_rules=(RULE,), invalidations=(WRITE,), breaker_rules=(BREAKER,)
+)
+# As W1 of the reference: ten lines, five of them new in every request.
+REQUEST = [
+    PlainField(name, b"some ordinary value")
+    for name in (
+        b"host",
+        b"accept",
+        b"user-agent",
+        b"x-session-id",
+        b"traceparent",
+        b"x-request-id",
+        b"accept-encoding",
+        b"x-a",
+        b"x-b",
+        b"x-c",
+    )
+]
+ANSWER = [PlainField(name, b"some ordinary value") for name in (b"content-type", b"date", b"server", b"content-length", b"x-a", b"x-b")]
+
+
+def half() -> float:
+    return 0.5
+
+
+def best(operation: Callable[[int], None], count: int) -> float:
+    """Nanoseconds per operation; `operation` does `count` of them."""
+    fastest = float("inf")
+    for _ in range(ROUNDS):
+        gc.collect()
+        began = time.thread_time_ns()
+        operation(count)
+        fastest = min(fastest, (time.thread_time_ns() - began) / count)
+    return fastest
+
+
+def filled(entries: int, limit: int) -> tuple[Store, Router, list[bytes]]:
+    """A store with so many entries, and their keys."""
+    cache = PoolCache(b"0" * 32, half)
+    router = Router(POOL, cache)
+    cache.commit(POOL)
+    store = Store(config.StoreConfig(name="cache", max_bytes=1 << 40, max_entries=limit))
+    keys = [n.to_bytes(16, "big") for n in range(entries)]
+    for key in keys:
+        put(store, router, key)
+    return store, router, keys
+
+
+def put(store: Store, router: Router, key: bytes) -> None:
+    plan = router.plans[0]
+    snapshot = plan.cache.generations.capture(plan.tags, 7, "/episodic/recall")
+    store.put(key, plan, snapshot, Storing("", NOW, 300.0), 200, HEAD, bytes(BODY[:60]) + BODY[60:], NOW)
+
+
+def caching(count: int) -> dict[str, float]:
+    store, router, keys = filled(10_000, 10_000)
+    plan = router.plans[0]
+    fresh = [n.to_bytes(16, "little") + b"." for n in range(count)]
+    generations = plan.cache.generations
+    generations.bump((generations.tag("unrelated"),))  # so that a hit compares scopes instead of being current at a glance
+
+    def hits(n: int) -> None:
+        get = store.get
+        for at in range(n):
+            get(keys[at % 10_000], plan, NOW)
+
+    def misses(n: int) -> None:
+        get = store.get
+        for at in range(n):
+            get(fresh[at], plan, NOW)
+
+    def puts(n: int) -> None:
+        for at in range(n):
+            put(store, router, fresh[at])
+
+    def writes(n: int) -> None:
+        operation = router.route(b"POST", "/episodic/remember")
+        for _ in range(n):
+            generations.begin_write(operation.invalidates, "/episodic/remember").end()
+
+    def reads(n: int) -> None:
+        read = plan.reader.read
+        for _ in range(n):
+            read(b"GET", b"/episodic/recall?q=word", REQUEST)
+
+    request = plan.reader.read(b"GET", b"/episodic/recall?q=word", REQUEST)
+
+    def judgements(n: int) -> None:
+        for _ in range(n):
+            judge(plan, request, 200, ANSWER, NOW)
+
+    return {
+        "read key (10 lines)": best(reads, count),
+        "get hit": best(hits, count),
+        "get miss": best(misses, count),
+        "put + evict": best(puts, count),
+        "judge an answer": best(judgements, count),
+        "write begin + end": best(writes, count),
+    }
+
+
+def routing(count: int) -> dict[str, float]:
+    router = Router(POOL, PoolCache(b"0" * 32, half))
+    paths = [f"/other/{n}" for n in range(count)]
+
+    def known(n: int) -> None:
+        route = router.route
+        for _ in range(n):
+            route(b"GET", "/episodic/recall")
+
+    def unknown(n: int) -> None:
+        route = router.route
+        for at in range(n):
+            route(b"GET", paths[at])
+
+    router_figures = {"route (known)": best(known, count), "route (never seen)": best(unknown, count)}
+    flights: Flights[int] = Flights()
+    plan = router.plans[0]
+    snapshot = plan.cache.generations.capture(plan.tags, 7, "/")
+
+    def flown(n: int) -> None:
+        for at in range(n):
+            flight = flights.join(b"key", snapshot, at, NOW)
+            if flight is not None:
+                flights.land(flight)
+
+    return {**router_figures, "flight join + land": best(flown, count)}
+
+
+def connecting(count: int) -> dict[str, float]:
+    breaker = Breaker(BREAKER, "", NOW, half, lambda transition: None)
+    pool: PoolCore[int, int] = PoolCore(config.Limits(), half, NOW)
+    pool.enqueue(0, NOW + 1, NOW)
+    for _, slot in pool.connected(1, 0.0, NOW).grant:
+        pool.put(slot, NOW)
+
+    def calls(n: int) -> None:
+        for _ in range(n):
+            breaker.record(breaker.acquire(NOW), False, 0.001, NOW)
+
+    def leases(n: int) -> None:
+        for _ in range(n):
+            slot = pool.take(NOW)
+            assert slot is not None
+            pool.put(slot, NOW)
+
+    return {"breaker acquire + success": best(calls, count), "pool take + put": best(leases, count)}
+
+
+def bytes_per_entry(entries: int) -> float:
+    """Resident bytes beside head and body that an entry costs."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
+    store, _, _ = filled(entries, entries)
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 - before
+    return grown / len(store) - len(BODY)  # the head is shared here
+
+
+def main() -> None:
+    count = 20_000 if "--quick" in sys.argv else 200_000
+    overhead = bytes_per_entry(count)
+    figures = {**routing(count), **caching(count), **connecting(count)}
+    for name, value in figures.items():
+        print(f"{name:28s} {value:8.0f} ns")
+    print(f"{'memory beside head and body':28s} {overhead:8.0f} bytes per entry")
+
+
+if __name__ == "__main__":
+    main()
