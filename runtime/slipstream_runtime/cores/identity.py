@@ -50,9 +50,9 @@ def partition_names(partition: Partition) -> tuple[bytes, ...]:
 
 
 class Interest:
-    """The lines that matter to one rule: by name, its flags and its number from 1 (`flags | number << FLAGS`)."""
+    """The lines that matter to one rule: by name, its flags and if keyed, its number from 1 (`flags | number << FLAGS`)."""
 
-    __slots__ = ("by_name", "covered", "partition", "shared")
+    __slots__ = ("by_name", "covered", "keyed", "partition", "shared")
 
     def __init__(self, partition: Partition, key: CacheKey) -> None:
         self.partition: tuple[bytes, ...] = partition_names(partition)
@@ -70,4 +70,6 @@ class Interest:
             flags.setdefault(name, CREDENTIAL)
         for name, flag in ((b"cache-control", CONTROL), (b"pragma", CONTROL), (b"range", RANGE), (b"if-range", RANGE)):
             flags[name] = flags.get(name, 0) | flag
-        self.by_name: dict[bytes, int] = {name: flag | number << FLAGS for number, (name, flag) in enumerate(flags.items(), 1)}
+        numbers = {name: number for number, name in enumerate(keyed, 1)}
+        self.by_name: dict[bytes, int] = {name: flag | numbers.get(name, 0) << FLAGS for name, flag in flags.items()}
+        self.keyed: tuple[bytes, ...] = tuple(keyed)

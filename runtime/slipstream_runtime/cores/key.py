@@ -14,6 +14,7 @@ from slipstream_runtime.cores.fields import HeaderField
 from slipstream_runtime.cores.identity import CONDITIONAL, CONTROL, CREDENTIAL, FLAGS, KEYED, OVERRIDE, PARTITION, RANGE, Interest
 
 KEY_BYTES: Final = 16
+_PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 NO_LIMIT: Final = -1
 
 
@@ -42,7 +43,7 @@ class KeyReader:
     def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
         self.interest = interest
         self._by_name: dict[bytes, int] = interest.by_name
-        self._empty: list[bytes] = [b""] * (len(interest.by_name) + 2)  # method and target, by number what is keyed, the marker
+        self._empty: list[bytes] = [b""] * (len(interest.keyed) + 2)  # method and target, by number what is keyed, the marker
         self._shared: bool = interest.shared
         self._whole_target: bool = whole_target
         self._base = hashlib.blake2b(b"%d:%b" % (len(identity), identity), digest_size=KEY_BYTES, key=secret)
@@ -51,8 +52,9 @@ class KeyReader:
         """What the request asks. `target` is path and query as they go upstream."""
         if not self._whole_target:
             target = target.partition(b"?")[0]
+        # Method and target, then what is keyed by number of its name: absent adds nothing, empty does, repetitions keep their order.
         parts = self._empty.copy()
-        parts[0] = b"%d:%b%d:%b" % (len(method), method, len(target), target)
+        parts[0] = len(method).to_bytes(4, "big") + method + len(target).to_bytes(4, "big") + target
         identified = self._shared
         partition = flags = 0
         by_name = self._by_name
@@ -63,16 +65,15 @@ class KeyReader:
             if code & KEYED:
                 value = field.value
                 number = code >> FLAGS
-                parts[number] += b"%d:%d:%b" % (number, len(value), value)  # absent adds nothing, empty does; repetitions keep their order
+                parts[number] += number.to_bytes(2, "big") + len(value).to_bytes(4, "big") + value
                 if code & PARTITION:
-                    partition = hash((partition, number, value))
+                    partition ^= hash((number, value))  # in any order, as the key
                     identified = identified or value != b""
             flags |= code
-        bypass = _bypass(flags, identified, has_body)
-        if bypass:
-            return CacheRequest(b"", partition, bypass)
+        if flags & _PAST or not identified or has_body:
+            return CacheRequest(b"", partition, _reason(flags, identified, has_body))
         if flags & CREDENTIAL:
-            parts[-1] = b"+"  # never mixes with answers to requests without one
+            parts[-1] = b"\xff\xff"  # never mixes with answers to requests without one
         hasher = self._base.copy()
         hasher.update(b"".join(parts))
         request = CacheRequest(hasher.digest(), partition)
@@ -83,7 +84,7 @@ class KeyReader:
         return request
 
 
-def _bypass(flags: int, identified: bool, has_body: bool) -> str:
+def _reason(flags: int, identified: bool, has_body: bool) -> str:
     if not identified:
         return "no-identity"
     if has_body:
@@ -92,9 +93,7 @@ def _bypass(flags: int, identified: bool, has_body: bool) -> str:
         return "range"
     if flags & CONDITIONAL:
         return "conditional"
-    if flags & OVERRIDE:
-        return "method-override"
-    return ""
+    return "method-override"
 
 
 def _control(request: CacheRequest, fields: Iterable[HeaderField]) -> None:

@@ -181,3 +181,9 @@ def test_the_key_cannot_be_computed_without_the_secret() -> None:
     one, other = Cached(), Cached(cache=PoolCache(b"x" * 32, lambda: 0.0))
     assert one.key() != other.key()
     assert one.key() == Cached().key()
+
+
+def test_a_partition_is_the_same_in_any_order_of_its_lines() -> None:
+    """Otherwise invalidating it would miss what was stored under the other order."""
+    one, other = (read(fields, PER_CALLER) for fields in (lines(cookie="c", authorization="a"), lines(authorization="a", cookie="c")))
+    assert (one.key, one.partition) == (other.key, other.partition)
