@@ -11,7 +11,7 @@ from slipstream_runtime.cores.generations import Snapshot
 from slipstream_runtime.cores.plan import CachePlan
 
 # Bytes beside key, head and body that one entry costs (objects, their numbers, the dictionary's link); measured by bench/cores.py.
-ENTRY_OVERHEAD: Final = 1_000
+ENTRY_OVERHEAD: Final = 700
 
 
 class Entry:
