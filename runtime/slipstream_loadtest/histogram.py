@@ -58,26 +58,31 @@ class Histogram:
     def __repr__(self) -> str:
         return f"<Histogram n={self.count} min={self.min} max={self.max} overflow={self.overflow}>"
 
-    def record(self, value: int, times: int = 1) -> None:
+    def record(self, value: int) -> None:
         """Adds a duration in nanoseconds; a negative one is a defect of the caller's clock and raises ValueError."""
-        if value < 0:
-            raise ValueError(f"a duration can't be negative: {value} ns")
-        if self.count:
-            if value < self.min:
-                self.min = value
-            elif value > self.max:
-                self.max = value
-        else:
-            self.min = self.max = value
-        self.count += times
-        self.sum += value * times
+        if value > self.max or not self.count:
+            self._widen(value)
+        if value < self.min:
+            self._widen(value)
+        self.count += 1
+        self.sum += value
         if value > HIGHEST:
-            self.overflow += times
+            self.overflow += 1
             return
         shift = value.bit_length() - _SHIFT_BASE
         index = value if shift <= 0 else (shift << PRECISION_BITS) + (value >> shift)
         counts = self.counts
-        counts[index] = counts.get(index, 0) + times
+        if index in counts:
+            counts[index] += 1
+        else:
+            counts[index] = 1
+
+    def _widen(self, value: int) -> None:
+        """A new minimum or maximum: rare, so the hot path pays for two comparisons alone."""
+        if value < 0:
+            raise ValueError(f"a duration can't be negative: {value} ns")
+        self.min = min(self.min, value) if self.count else value
+        self.max = max(self.max, value)
 
     def add(self, other: Histogram) -> None:
         """Adds what `other` counted: commutative, associative, exact."""

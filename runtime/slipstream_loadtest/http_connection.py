@@ -24,7 +24,7 @@ class Owner(Protocol):
 
     busy: bool
 
-    def finished(self, status: int, head: bytes, body: bytes | bytearray, *, reusable: bool, excess: bool) -> None: ...
+    def finished(self, status: int, head: bytes, body: bytes | bytearray, reusable: bool, excess: bool) -> None: ...
 
     def broken(self, connection: Connection, kind: str) -> None: ...
 
@@ -64,21 +64,26 @@ class Connection(asyncio.Protocol):
             channel.broken(self, MALFORMED)
             return
         if self._complete:
-            self._hand_over(channel, reusable=self._keeps and not self._excess)
-        elif self._head_done:
+            self._hand_over(channel)
+        elif not self._head_done:
+            self._look_at_head(channel)
+
+    def _look_at_head(self, channel: Owner) -> None:
+        """The answer isn't whole yet: that may be all there is of it, or too much."""
+        if b"\r\n\r\n" in self._head:
+            self._head_done = True
             if self.head_only:
                 self._note()
                 self._parser = httptools.HttpResponseParser(self)  # the old one waits for a body that a HEAD doesn't get
-                self._hand_over(channel, reusable=self._keeps)
+                self._hand_over(channel)
         elif len(self._head) > MAX_HEAD:
             channel.broken(self, MALFORMED)
 
-    def _hand_over(self, channel: Owner, *, reusable: bool) -> None:
-        status, head, body, excess = self._status, self._head, self._body, self._excess
-        self._head = b""
-        self._body = b""
+    def _hand_over(self, channel: Owner) -> None:
+        head, body, excess = self._head, self._body, self._excess
+        self._head = self._body = b""
         self._head_done = self._complete = self._excess = False
-        channel.finished(status, head, body, reusable=reusable, excess=excess)
+        channel.finished(self._status, head, body, self._keeps and not excess, excess)
 
     def connection_lost(self, exc: Exception | None) -> None:
         channel = self.channel
@@ -86,7 +91,8 @@ class Connection(asyncio.Protocol):
             return
         if exc is None and channel.busy and self._ends_with_the_connection():
             self._note()
-            self._hand_over(channel, reusable=False)
+            self._keeps = False
+            self._hand_over(channel)
             return
         channel.broken(self, RESET)
 
@@ -103,16 +109,15 @@ class Connection(asyncio.Protocol):
         if self._complete:
             self._excess = True
 
-    def on_headers_complete(self) -> None:
-        self._head_done = True
-
     def on_message_complete(self) -> None:
-        if self._parser.get_status_code() < 200:  # interim: the answer is still to come
+        parser = self._parser
+        self._status = status = parser.get_status_code()
+        if status < 200:  # interim: the answer is still to come
             self._head = self._head[self._head.find(b"\r\n\r\n") + 4 :]
             self._head_done = False
         else:
+            self._keeps = parser.should_keep_alive()
             self._complete = True
-            self._note()
 
 
 class BodyConnection(Connection):

@@ -119,7 +119,7 @@ class HttpChannel:
         self._iteration = iteration
         self._drawn = drawn
         self.busy = True
-        request = bound.render(iteration, drawn)
+        request = bound.fixed or bound.render(iteration, drawn)
         connection = self._connection
         if connection is None or connection.transport.is_closing():
             self._opened = True
@@ -160,7 +160,7 @@ class HttpChannel:
         connection.head_only = self._bound.head_only
         connection.transport.write(request)
 
-    def finished(self, status: int, head: bytes, body: bytes | bytearray, *, reusable: bool, excess: bool) -> None:
+    def finished(self, status: int, head: bytes, body: bytes | bytearray, reusable: bool, excess: bool) -> None:
         """A whole answer has come."""
         if not reusable:
             self._forget(gently=True)
@@ -175,8 +175,10 @@ class HttpChannel:
             error = _STATUS_KINDS.get(status, MALFORMED)
         elif bound.checks_body and not bound.is_right(body, self._iteration, self._drawn):
             error = WRONG
-        named = _CACHE_STATUS.findall(head, 0, head.find(b"\r\n\r\n") + 2)
-        self._listener.answered(error, self._driver.cache_outcome(named[-1]) if named else "", self._opened)
+        cache = ""
+        if (b"ache-" in head or b"ACHE-" in head) and (named := _CACHE_STATUS.findall(head, 0, head.find(b"\r\n\r\n") + 2)):
+            cache = self._driver.cache_outcome(named[-1])
+        self._listener.answered(error, cache, self._opened)
 
     def broken(self, connection: Connection, kind: str) -> None:
         """The connection ended or spoke nonsense."""

@@ -41,21 +41,21 @@ Pieces = tuple[Piece, ...]
 class BoundStep:
     """One step of one user. `render` is the hot path."""
 
-    __slots__ = ("_body", "_contains", "_head", "_request", "checks_body", "head_only", "statuses")
+    __slots__ = ("_body", "_contains", "_head", "checks_body", "fixed", "head_only", "statuses")
 
     def __init__(self, head: Pieces, body: Pieces, contains: tuple[Pieces, ...], step: CompiledStep) -> None:
         self._head = head
         self._body = body
         self._contains = contains
-        self._request = _fixed_request(head, body)
+        self.fixed = _fixed_request(head, body)
         self.statuses = step.statuses
         self.checks_body = bool(contains)
         self.head_only = step.method == "HEAD"
 
     def render(self, iteration: int, drawn: int) -> bytes:
-        """The bytes of the request."""
-        if self._request is not None:
-            return self._request
+        """The bytes of the request; those of a request that never changes are `fixed`."""
+        if self.fixed is not None:
+            return self.fixed
         head = _render(self._head, iteration, drawn)
         if not self._body:
             return head

@@ -53,6 +53,7 @@ class Load:
         self._probe = probe
         self._weighted = Weighted(tuple(s.weight for s in plan.scenarios))
         self._only = len(plan.scenarios) == 1
+        self._drawless = self._only and not plan.data
 
     def ensure(self, numbers: range) -> list[User]:
         """Users with these numbers, made on first need. Numbers of one runner begin and step alike in every stage (shares.py)."""
@@ -121,7 +122,7 @@ class ClosedLoad(Load):
 
     def _iterate(self, user: User, now: float) -> None:
         user.iteration += 1
-        user.drawn = drawn = draw(user.stream, user.iteration)
+        user.drawn = drawn = 0 if self._drawless else draw(user.stream, user.iteration)
         user.scenario = scenario = 0 if self._only else self._weighted.pick(drawn)
         user.step = 0
         series = self._series[scenario][0]

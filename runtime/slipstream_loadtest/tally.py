@@ -101,7 +101,7 @@ class Series:
         self.completed += 1
         if now <= self.until:
             self.in_window += 1
-        self.service.record(nanoseconds(started, now))
+        self.service.record(int((now - started) * 1e9))
         if self.latency is not None:
             self.latency.record(nanoseconds(intended, now))
 
