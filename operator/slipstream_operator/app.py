@@ -91,6 +91,7 @@ class App:
         self.load_test_changed: Callable[[str, str], None] = lambda namespace, name: None
         self.on_crash: Callable[[], None] = lambda: None
         self.crashed: BaseException | None = None
+        self.stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     # -- life --
@@ -121,6 +122,7 @@ class App:
                 await task
         self._tasks.clear()
         await self.client.close()
+        self.stopped.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()

@@ -48,6 +48,7 @@ def register(registry: kopf.OperatorRegistry, app: App) -> None:
     @kopf.on.cleanup(registry=registry)
     async def cleanup(**_: Any) -> None:
         await app.stop()
+        await app.health.stop()  # kopf would wait 5 s for a connection that a scraper keeps open
 
     for kind in (*POLICY_KINDS, LOAD_TEST):
         _register_policy(registry, app, kind)

@@ -56,8 +56,9 @@ class HealthServer:
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
-        if self._runner is not None:
-            await self._runner.cleanup()
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
 
     async def _livez(self, _: web.Request) -> web.Response:
         return _answer(self._live)

@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 import kopf
 
@@ -29,7 +30,12 @@ from slipstream_operator.settings import Settings, parse
 
 log = logging.getLogger(__name__)
 RETRY = 5.0
+EXIT_GRACE = 15.0  # kopf gives its own tasks 5 s; the kubelet gives us 30
 NOT_LOOKED = "not looked yet"  # what a Keeper says before its first look
+
+
+class Stuck(Exception):  # noqa: N818 - what it is
+    """kopf neither works nor ends."""
 
 
 async def identify(kube: Kube, settings: Settings) -> str:
@@ -57,6 +63,21 @@ def assemble(settings: Settings, kube: Kube, cluster: str) -> App:
     return app
 
 
+async def supervise(app: App, operator: Coroutine[Any, Any, None], grace: float = EXIT_GRACE) -> None:
+    """Until kopf ends; raises what it ends with, or Stuck. A watcher that swallows its cancellation would keep a deaf process alive."""
+    stopped = asyncio.create_task(app.stopped.wait())  # kopf calls that last of all, and then has nothing left to do
+    running = asyncio.create_task(operator)
+    try:
+        await asyncio.wait({running, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({running}, timeout=grace)
+        if not running.done():
+            raise Stuck(f"kopf didn't end within {grace:.0f} s")
+        await running
+    finally:
+        running.cancel()
+        stopped.cancel()
+
+
 async def operate(settings: Settings, kube: Kube) -> int:
     """Runs until a signal or a crash; the exit code."""
     cluster = await identify(kube, settings)
@@ -68,13 +89,16 @@ async def operate(settings: Settings, kube: Kube) -> int:
     await app.health.start(settings.health_port)
     log.info("operating %s, cluster %s", ", ".join(settings.namespaces) or "the whole cluster", cluster)
     try:
-        await kopf.operator(
-            registry=registry,
-            settings=kopf.OperatorSettings(),
-            clusterwide=settings.clusterwide,
-            namespaces=settings.namespaces,
-            standalone=True,
-            stop_flag=stop,
+        await supervise(
+            app,
+            kopf.operator(
+                registry=registry,
+                settings=kopf.OperatorSettings(),
+                clusterwide=settings.clusterwide,
+                namespaces=settings.namespaces,
+                standalone=True,
+                stop_flag=stop,
+            ),
         )
     finally:
         await app.stop()
@@ -93,6 +117,10 @@ async def run(settings: Settings) -> int:
         return await operate(settings, kube)
     except asyncio.CancelledError:
         return 0
+    except Stuck as error:
+        log.critical("%s: leaving without it", error)
+        logging.shutdown()
+        os._exit(1)  # asyncio.run would wait for the same tasks that don't end
     finally:
         with contextlib.suppress(Exception):
             await kube.close()
