@@ -18,6 +18,12 @@ ALLOWED_CONTEXTS = os.environ.get("SLIPSTREAM_E2E_CONTEXTS", "kind-slipstream ki
 SYSTEM = "slipstream-system"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A story may take minutes: volumes come after 90 s, images are started, namespaces go."""
+    for item in items:
+        item.add_marker(pytest.mark.timeout(420))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def cluster() -> str:
     """The context in use; the stories delete what they made, so they run only where that is meant."""

@@ -14,7 +14,12 @@ URL = "http://memory-server:8080/semantic/list"
 @pytest.fixture(scope="module")
 def story(world: World) -> World:
     """One agent, a breaker, no cache."""
-    world.apply(workloads.pool(), workloads.breaker(), workloads.agent_source(), *workloads.memory_server())
+    world.apply(
+        workloads.pool(),
+        workloads.breaker(open={"duration": "15s", "backoffPercent": 100}),
+        workloads.agent_source(),
+        *workloads.memory_server(),
+    )
     world.ready("memory-server")
     world.apply(workloads.agent("agent", "agent"))
     world.ready("agent")
@@ -45,11 +50,11 @@ def test_a_failing_upstream_opens_the_circuit_and_a_good_one_closes_it(story: Wo
         return '"degraded":true' in answer["body"]
 
     eventually(degraded, "the static fallback", 30)
-    shown = eventually(lambda: (s := state(story)) and "open" in s.lower() and s, "kubectl get cbk says open", 30)
-    assert "open" in kubectl.out("get", "cbk", "memory", "-n", story.namespace).lower(), shown
+    eventually(lambda: degraded() and "open" in state(story).lower(), "kubectl get cbk says open", 40)
+    assert "open" in kubectl.out("get", "cbk", "memory", "-n", story.namespace).lower()
     kubectl.run("scale", "deployment/memory-server", "--replicas=1", "-n", story.namespace)
     story.ready("memory-server")
-    eventually(lambda: story.ask(pod, URL, session="a")["status"] == 200, "answers again", 30)
-    eventually(lambda: "open" not in state(story).lower(), "kubectl get cbk says closed", 30)
+    eventually(lambda: story.ask(pod, URL, session="a")["status"] == 200, "answers again", 60)
+    eventually(lambda: "open" not in state(story).lower(), "kubectl get cbk says closed", 40)
     reasons = {event["reason"] for event in kubectl.get("events", "", story.namespace)}
     assert {"BreakerOpened", "BreakerClosed"} <= reasons

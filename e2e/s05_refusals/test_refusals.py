@@ -125,7 +125,7 @@ def test_sidecars_follow_rotated_keys_and_a_reinstalled_operator(story: World) -
     def rotated() -> bool:
         return bool(set(json.loads(story.get("configmap", "slipstream-agent")["data"]["keys.json"])) - before)
 
-    eventually(rotated, "a further key is published", 120)
+    eventually(rotated, "a further key is published", 150)
     edit_lands(story, "61s")
     kubectl.run("delete", "secret", "slipstream-signing-keys", "-n", SYSTEM)
     kubectl.run("delete", "deployment", "slipstream-operator", "-n", SYSTEM)

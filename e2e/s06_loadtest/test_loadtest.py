@@ -76,7 +76,7 @@ def test_passes_and_shows_its_columns(story: World) -> None:
     assert row.split()[1:4] == ["Passed", "1", "2/2"]
     summary = story.get("lt", "good")["status"]["summary"]
     assert float(summary["rps"]) > 0
-    assert summary["errors"] == "0.00%"
+    assert summary["errors"] == "0%"
     story.apply(load_test("good", rerun="again"))
     assert finished(story, "good", run=2)["reason"] == "Passed"
     history = story.get("lt", "good")["status"]["history"]
@@ -107,7 +107,7 @@ def test_a_killed_runner_makes_it_inconclusive(story: World) -> None:
 def test_suspending_aborts_and_keeps_what_was_measured(story: World) -> None:
     """Aborted, with parts; taking it back starts nothing."""
     story.apply(load_test("stopped", stage="60s"))
-    eventually(lambda: result(story, "stopped")["reason"] == "Running", "running", 90)
+    eventually(lambda: "Hold" in story.get("lt", "stopped").get("status", {}).get("progress", ""), "measuring", 90)
     story.apply(load_test("stopped", stage="60s", suspend=True))
     found = finished(story, "stopped", timeout=60)
     assert found["reason"] == "Aborted", found
@@ -128,7 +128,7 @@ def test_a_comparison_runs_direct_and_through_the_layers(story: World) -> None:
     assert stored
 
 
-@pytest.mark.parametrize("url", ["http://169.254.169.254/latest", "http://metadata.google.internal/", "http://[fe80::1]/"])
+@pytest.mark.parametrize("url", ["http://169.254.169.254", "http://metadata.google.internal", "http://[fe80::1]"])
 def test_a_metadata_address_is_refused(story: World, url: str) -> None:
     """A target that would read the node's credentials is not run, and the message says why."""
     name = f"meta{abs(hash(url)) % 1000}"

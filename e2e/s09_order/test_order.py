@@ -25,18 +25,8 @@ def hit(story: World, app: str) -> bool:
     return "hit" in answers[1]["headers"].get("Cache-Status", "")
 
 
-def test_a_pod_with_the_annotation_works_at_once_though_it_came_first(story: World) -> None:
-    """The annotation names the upstream, so the pod has its address and alias before the pool exists."""
-    story.apply(workloads.agent("early", "early", annotations={"slipstream.dev/upstreams": "memory-server:8080"}))
-    story.ready("early")
-    assert not hit(story, "early")
-    story.apply(workloads.pool("early", ("early",)), workloads.cache("early", ("early",)))
-    story.wait_condition("cachep", "early", "Ready", "True")
-    assert hit(story, "early")
-
-
 def test_a_pod_without_the_annotation_is_reported_until_it_is_restarted(story: World) -> None:
-    """Without the annotation the pod doesn't know the pool: PodsOutdated, served as before; a restart mends it."""
+    """No pool of the namespace named the upstream when the pod was made: PodsOutdated, served as before; a restart mends it."""
     story.apply(workloads.agent("late", "late"))
     story.ready("late")
     story.apply(workloads.pool("late", ("late",)), workloads.cache("late", ("late",)))
@@ -47,6 +37,16 @@ def test_a_pod_without_the_annotation_is_reported_until_it_is_restarted(story: W
     story.wait_condition("cpool", "late", "Injected", "True")
     story.wait_condition("cachep", "late", "Ready", "True")
     assert hit(story, "late")
+
+
+def test_a_pod_with_the_annotation_works_at_once_though_it_came_first(story: World) -> None:
+    """The annotation names the upstream, so the pod has its address and alias before the pool exists."""
+    story.apply(workloads.agent("early", "early", annotations={"slipstream.dev/upstreams": "memory-server:8080"}))
+    story.ready("early")
+    assert not hit(story, "early")
+    story.apply(workloads.pool("early", ("early",)), workloads.cache("early", ("early",)))
+    story.wait_condition("cachep", "early", "Ready", "True")
+    assert hit(story, "early")
 
 
 def test_a_pod_created_while_the_injector_is_down_is_reported(story: World) -> None:

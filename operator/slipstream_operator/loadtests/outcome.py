@@ -36,6 +36,8 @@ def outcome(plan: Plan, run: str, encoded: Iterable[bytes], end: Conclude) -> Ou
     verdict = judge(plan, result)
     causes = [Reason(code=end.cause, message=end.message)] if end.cause else []
     causes += [Reason(code="UnlikeParts", message=message) for message in unlike]
+    if result.aborted and end.cause != "Aborted":  # nobody asked the run to end: a runner was stopped, by its node or by hand
+        causes.append(Reason(code="RunnerStopped", message=f"a runner ended early: {result.aborted}"))
     if causes:
         verdict = msgspec.structs.replace(verdict, result="Inconclusive", reasons=(*causes, *_other(verdict)))
     document = as_json(plan, result, verdict)
