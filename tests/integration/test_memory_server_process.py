@@ -11,6 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from memory_server.agent import WRITES, live
+
 
 @pytest.fixture
 async def url(tmp_path: Path) -> AsyncIterator[str]:
@@ -52,3 +54,16 @@ async def test_what_cannot_be_answered_says_why(url: str, path: str, headers: di
     async with aiohttp.ClientSession(url) as http, http.get(path, headers=headers) as answer:
         assert answer.status == status
         assert words in await answer.text()
+
+
+async def test_the_example_agent_asks_and_remembers(url: str) -> None:
+    """Every call is accounted for; without a cache in front nothing was kept."""
+    seen = await live(url, "ann", 0.0, WRITES * 2, asyncio.Event())
+    assert seen == {"calls": WRITES * 2, "written": 2, "fetched": WRITES * 2 - 2}
+
+
+async def test_the_example_agent_counts_failures_and_goes_on() -> None:
+    """An upstream that isn't there is what an agent has to live with."""
+    seen = await live("http://127.0.0.1:1", "ann", 0.0, 3, asyncio.Event())
+    assert seen["calls"] == 3
+    assert seen["ClientConnectorError"] == 3
