@@ -34,7 +34,7 @@ class Places:
             if endpoint.alias:
                 self._given[endpoint.address, endpoint.port] = place
         for endpoint in bootstrap.passthrough:
-            self._raw[endpoint.address, endpoint.port] = (endpoint.host, endpoint.port)
+            self._raw[endpoint.address, endpoint.listen_port] = (endpoint.host, endpoint.port)
         for address in (*self._given, *self._raw):
             self._listeners[address] = Listener(self._context, *address)
         self.refresh(None)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from slipstream_api.config import Limits, Pool, RuntimeConfig, StoreConfig, Upstream
+from slipstream_runtime.cores.circuits import Failures
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
 from slipstream_runtime.proxy.context import Context
@@ -133,3 +134,9 @@ def _check(config: RuntimeConfig) -> None:
         missing = [rule.store for rule in pool.cache_rules if rule.store not in stores]
         if missing:
             raise ConfigRefused(f"pool {pool.name}: cache rules name the store {missing[0]}, which isn't there")
+        for rule in pool.breaker_rules:
+            try:
+                Failures(rule.failure_on)  # as Circuits.configure will read it, when it is too late to refuse
+            except (ValueError, IndexError):
+                statuses = ", ".join(rule.failure_on.statuses)
+                raise ConfigRefused(f"pool {pool.name}: breaker rule {rule.name} has the statuses {statuses}: use 5xx or 429") from None

@@ -41,21 +41,8 @@ class Door(Protocol):
 class Client:
     """An asyncio protocol (duck-typed, so that it compiles)."""
 
-    __slots__ = (
-        "_buffer",
-        "_corked",
-        "_door",
-        "_out",
-        "_paused",
-        "_seen",
-        "_state",
-        "body",
-        "context",
-        "deadline",
-        "exchange",
-        "transport",
-        "writable",
-    )
+    __slots__ = ("_buffer", "_corked", "_door", "_out", "_out_size", "_paused", "_seen", "_state", "body", "context", "deadline",
+                 "exchange", "transport", "writable")  # fmt: skip
 
     def __init__(self, context: Context, door: Door) -> None:
         self.context = context
@@ -67,6 +54,7 @@ class Client:
         self._buffer = b""
         self._seen = 0
         self._out: list[bytes] = []
+        self._out_size = 0
         self._corked = False
         self._paused = False
         self.writable = True
@@ -78,6 +66,9 @@ class Client:
         """Bytes for the client, in order; joined with what else this read produces."""
         if self._corked:
             self._out.append(data)
+            self._out_size += len(data)
+            if self._out_size > WRITE_HIGH:
+                self._flush()  # so that the transport can say when it is too much
         elif self.transport is not None:
             self.transport.write(data)
 
@@ -268,8 +259,10 @@ class Client:
     def _flush(self) -> None:
         out = self._out
         if out and self.transport is not None:
-            self.transport.write(out[0] if len(out) == 1 else b"".join(out))
+            data = out[0] if len(out) == 1 else b"".join(out)
             out.clear()
+            self._out_size = 0
+            self.transport.write(data)
 
     def hold_body(self) -> None:
         """Stop reading: the upstream is slower than the client, or enough is waiting."""
