@@ -31,6 +31,8 @@ class TunnelEnd:
 
     def eof_received(self) -> bool:
         peer = self.peer
+        if self._ended:
+            return True  # uvloop tells it again after pause and resume
         if peer is None or peer.transport is None or peer.transport.is_closing() or not peer.transport.can_write_eof():
             return False
         self._ended = True
@@ -67,9 +69,11 @@ def join(left: TunnelEnd, right: TunnelEnd) -> None:
 
 
 class RawClient(TunnelEnd):
-    """A client of a raw port: paused until its upstream is there, closed if it never is."""
+    """A client of a raw port: what it says before its upstream is there is kept, at most one read; closed if the upstream never is.
 
-    __slots__ = ("_dialer", "_task", "_timeout", "_upstream")
+    Reading is paused with the first bytes, since uvloop starts reading after `connection_made` whatever was asked there."""
+
+    __slots__ = ("_dialer", "_early", "_early_end", "_task", "_timeout", "_upstream")
 
     def __init__(self, dialer: Dialer, upstream: Upstream, timeout: float, on_closed: Callable[[], None] | None = None) -> None:
         super().__init__(on_closed)
@@ -77,10 +81,24 @@ class RawClient(TunnelEnd):
         self._upstream = upstream
         self._timeout = timeout
         self._task: asyncio.Task[None] | None = None
+        self._early = b""
+        self._early_end = False
+
+    def data_received(self, data: bytes) -> None:
+        if self.peer is not None:
+            super().data_received(data)
+        elif self.transport is not None:
+            self._early += data
+            self.transport.pause_reading()
+
+    def eof_received(self) -> bool:
+        if self.peer is not None:
+            return super().eof_received()
+        self._early_end = True
+        return True
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        transport.pause_reading()
         self._task = asyncio.get_running_loop().create_task(self._dial(transport))
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -98,4 +116,9 @@ class RawClient(TunnelEnd):
         finally:
             self._task = None
         join(self, far)
-        transport.resume_reading()
+        if self._early:
+            super().data_received(self._early)
+            self._early = b""
+            transport.resume_reading()
+        if self._early_end:
+            super().eof_received()
