@@ -15,8 +15,9 @@ from slipstream_runtime.cores.generations import Snapshot, Write
 from slipstream_runtime.cores.key import CacheRequest
 from tests.fakes.cores import Cached, a_cache_rule, lines
 
-SESSIONS = ("s1", "s2", "s3")
-sessions = st.sampled_from(SESSIONS)
+PATIENCE = 5.0
+SESSIONS = ("s1", "s2")
+sessions = st.sampled_from((*SESSIONS, SESSIONS[0]))
 
 
 class Read:
@@ -43,6 +44,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.version = dict.fromkeys(SESSIONS, 0)
         self.acknowledged = dict.fromkeys(SESSIONS, 0)  # the version that a finished write, or an answer, has shown
         self.calls: list[Read] = []  # reads that are at the upstream
+        self.lost: list[tuple[str, float]] = []  # writes that may still take effect, and until when
         self.writes: list[tuple[str, Write, bool]] = []  # with whether it has taken effect
 
     def answer(self, read: Read, body: bytes) -> None:
@@ -67,6 +69,11 @@ class CacheMachine(RuleBasedStateMachine):
         if read.flight is None or read.flight.leader is read:
             self.calls.append(read)
 
+    @rule(session=sessions)
+    def ask_past_the_cache(self, session: str) -> None:
+        """With no-store: what it shows, the caller knows from then on."""
+        self.acknowledged[session] = max(self.acknowledged[session], self.version[session])
+
     @precondition(lambda self: self.calls)
     @rule(data=st.data())
     def upstream_reads(self, data: st.DataObject) -> None:
@@ -78,7 +85,18 @@ class CacheMachine(RuleBasedStateMachine):
     @precondition(lambda self: any(read.seen for read in self.calls))
     @rule(data=st.data(), end=st.sampled_from(("good", "uncacheable", "failed")))
     def upstream_answers(self, data: st.DataObject, end: str) -> None:
-        read = data.draw(st.sampled_from([read for read in self.calls if read.seen]))
+        self.land(data.draw(st.sampled_from([read for read in self.calls if read.seen])), end)
+
+    @rule(session=sessions)
+    def read_at_once(self, session: str) -> None:
+        """A whole read without anything in between."""
+        before = len(self.calls)
+        self.ask(session)
+        for read in self.calls[before:]:
+            read.seen = (session, self.version[session])
+            self.land(read, "good")
+
+    def land(self, read: Read, end: str) -> None:
         assert read.seen is not None
         self.calls.remove(read)
         body = b"%b %d" % (read.seen[0].encode(), read.seen[1])
@@ -123,6 +141,24 @@ class CacheMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.writes)
     @rule(data=st.data())
+    def write_is_given_up(self, data: st.DataObject) -> None:
+        """Its caller is gone; the upstream may carry it out later, until `patience` is over."""
+        session, write, done = self.writes.pop(data.draw(st.integers(0, len(self.writes) - 1)))
+        write.linger(self.now + PATIENCE)
+        if not done:
+            self.lost.append((session, self.now + PATIENCE))
+
+    @precondition(lambda self: self.lost)
+    @rule(data=st.data())
+    def lost_write_takes_effect(self, data: st.DataObject) -> None:
+        """And its caller hears of it past the cache."""
+        session, until = self.lost.pop(data.draw(st.integers(0, len(self.lost) - 1)))
+        if self.now < until:
+            self.version[session] += 1
+            self.ask_past_the_cache(session)
+
+    @precondition(lambda self: self.writes)
+    @rule(data=st.data())
     def write_takes_effect(self, data: st.DataObject) -> None:
         at = data.draw(st.integers(0, len(self.writes) - 1))
         session, write, done = self.writes[at]
@@ -133,7 +169,7 @@ class CacheMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.writes)
     @rule(data=st.data())
     def write_ends(self, data: st.DataObject) -> None:
-        """Acknowledged, or given up: it may have taken effect either way."""
+        """Acknowledged, or refused by the upstream."""
         session, write, done = self.writes.pop(data.draw(st.integers(0, len(self.writes) - 1)))
         write.end()
         if done:
@@ -142,6 +178,7 @@ class CacheMachine(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from((1.0, 6.0, 11.0)))
     def time_passes(self, seconds: float) -> None:
         self.now += seconds
+        self.cached.cache.generations.settle(self.now)
 
     @invariant()
     def one_call_per_flight(self) -> None:

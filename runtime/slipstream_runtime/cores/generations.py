@@ -7,11 +7,13 @@ which paths and partitions are hashed: a collision invalidates more than needed,
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Final
 
 EVERYTHING: Final = 0  # the scope of the whole pool
 STRIPES: Final = 1024  # of paths, and as many of partitions: 16 kB a pool, and 1 in 1,000 unrelated entries dies with a write
 MAX_TAGS: Final = 65_536  # ever seen in one pool; further ones share the scope of the whole pool
+MAX_LINGERING: Final = 10_000  # writes of unknown outcome per pool; beyond them the oldest ends early
 _PATHS: Final = 1
 _PARTITIONS: Final = _PATHS + STRIPES
 _TAGS: Final = _PARTITIONS + STRIPES
@@ -57,7 +59,7 @@ class Snapshot:
 
 
 class Write:
-    """One write in flight; `end` is due however it ended, also when its outcome is unknown."""
+    """One write in flight; `end` or `linger` is due however it ended."""
 
     __slots__ = ("_generations", "_scopes")
 
@@ -66,17 +68,25 @@ class Write:
         self._scopes = scopes
 
     def end(self) -> None:
-        """Invalidates again and lets reads be stored again. Further calls do nothing."""
+        """It was answered: invalidates again and lets reads be stored again. Further calls do nothing."""
         scopes = self._scopes
         if scopes:
             self._scopes = ()
             self._generations._end(scopes)
 
+    def linger(self, until: float) -> None:
+        """Nobody waits for its answer any more (cancelled, timed out, reset), but the upstream may still carry it out: it counts as in
+        flight until `Generations.settle` finds `until` past. A whole request timeout from now is enough."""
+        scopes = self._scopes
+        if scopes:
+            self._scopes = ()
+            self._generations._linger(scopes, until)
+
 
 class Generations:
     """The generations of one pool; lives as long as the pool, across reloads. `epoch`, `last`, `writing`, `writes` are for Snapshot."""
 
-    __slots__ = ("_tags", "epoch", "last", "writes", "writing")
+    __slots__ = ("_lingering", "_tags", "epoch", "last", "writes", "writing")
 
     def __init__(self) -> None:
         self.epoch: int = 0
@@ -84,6 +94,7 @@ class Generations:
         self.writing: list[int] = [0] * _TAGS  # by scope: writes in flight
         self.writes: int = 0  # in flight, in all
         self._tags: dict[str, int] = {}
+        self._lingering: deque[tuple[float, tuple[int, ...]]] = deque()
 
     def tag(self, name: str) -> int:
         """The scope of a tag that the configuration names (kept for the pool's life)."""
@@ -114,6 +125,18 @@ class Generations:
         self.writes -= 1
         for scope in scopes:
             self.writing[scope] -= 1
+
+    def _linger(self, scopes: tuple[int, ...], until: float) -> None:
+        self.bump(scopes)
+        if len(self._lingering) >= MAX_LINGERING:
+            self._end(self._lingering.popleft()[1])
+        self._lingering.append((until, scopes))
+
+    def settle(self, now: float) -> None:
+        """The sweep: ends the lingering writes whose time is over. In order of arrival, so one may linger as long as an earlier one."""
+        lingering = self._lingering
+        while lingering and lingering[0][0] <= now:
+            self._end(lingering.popleft()[1])
 
     def bump(self, scopes: tuple[int, ...]) -> None:
         """Everything captured so far that depends on one of `scopes` is dead."""

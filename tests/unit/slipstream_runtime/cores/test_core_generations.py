@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream_runtime.cores.generations import MAX_TAGS, STRIPES, Generations, Snapshot
+from slipstream_runtime.cores.generations import MAX_LINGERING, MAX_TAGS, STRIPES, Generations, Snapshot
 
 
 def other_stripe(value: int) -> int:
@@ -138,3 +138,29 @@ def test_trap_11_tags_are_bounded_and_the_overflow_invalidates_too_much_rather_t
     assert len(generations.last) == size
     generations.bump((generations.tag("one too many"),))
     assert (untagged.current(), beyond.current()) == (False, False)
+
+
+def test_trap_10_a_write_that_nobody_waits_for_may_still_be_carried_out() -> None:
+    """Given up, it invalidates, and keeps reads from being stored until its time is over; then it invalidates again."""
+    generations = Generations()
+    write = generations.begin_write((generations.tag("events"),), "/w")
+    before = a_capture(generations, "events")
+    write.linger(until=30.0)
+    write.end()  # a second call does nothing
+    during = a_capture(generations, "events")
+    generations.settle(29.9)
+    assert (before.current(), during.storable()) == (False, False)
+    generations.settle(30.0)
+    assert (during.current(), generations.writes) == (False, 0)
+    assert a_capture(generations, "events").storable()
+
+
+def test_lingering_writes_are_bounded() -> None:
+    """The oldest ends early."""
+    generations = Generations()
+    for _ in range(MAX_LINGERING + 1):
+        generations.begin_write((), "/w").linger(until=30.0)
+    assert generations.writes == MAX_LINGERING
+    generations.settle(30.0)
+    assert generations.writes == 0
+    assert not any(generations.writing)
