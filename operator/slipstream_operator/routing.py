@@ -53,7 +53,14 @@ class Router:
         if before == entry:
             return Keys()
         entries = [e for e in (before, entry) if e is not None]
-        return Keys(frozenset((e.namespace, e.workload) for e in entries), pods=frozenset((e.namespace, e.uid) for e in entries))
+        workloads = frozenset((e.namespace, e.workload) for e in entries)
+        # A pod without a sidecar never says anything, yet its policies have to show it: they are looked at for the pod's own sake.
+        policies = frozenset(key for workload in workloads for key in self._policies_of(*workload))
+        return Keys(workloads, policies, frozenset((e.namespace, e.uid) for e in entries))
+
+    def _policies_of(self, namespace: str, workload: str) -> set[PolicyKey]:
+        pools = self.caches.pools_of(namespace, workload)
+        return {e.key for pool in pools for e in (pool, *self.caches.policies_of(namespace, pool.name))}
 
     def config_map(self, entry: ConfigMapEntry) -> Keys:
         return Keys(frozenset({(entry.namespace, entry.workload)}))

@@ -215,7 +215,7 @@ async def test_a_pod_that_cant_be_reached_is_named_until_it_can(settled: World) 
     settled.cluster.put(make.cache(ttl="3m"))
     await eventually(lambda: settled.condition("CachePolicy", "memory", "Programmed")["reason"] == "PodsUnreachable")
     assert "agent-2" in settled.condition("CachePolicy", "memory", "Programmed")["message"]
-    assert settled.status("CachePolicy", "memory")["summary"]["pods"] == "1/2"
+    await eventually(lambda: settled.status("CachePolicy", "memory")["summary"]["pods"] == "1/2")
     await sidecar.start()
     await eventually(settled.programmed)
 

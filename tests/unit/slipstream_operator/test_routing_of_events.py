@@ -78,6 +78,15 @@ def test_a_pod_concerns_its_workload_when_what_is_kept_of_it_changes() -> None:
     assert router.pod(uid, None) == Keys()
 
 
+def test_a_pod_concerns_the_policies_of_its_workload(cluster: Cluster) -> None:
+    """One without a sidecar never reports anything, and they have to show it all the same; another workload's pod is nobody's."""
+    router = Router(cluster.caches)
+    for manifest in (make.pool(), make.cache()):
+        heard(cluster, router, manifest)
+    assert {key[0] for key in router.pod("uid-1", pod_entry(make.pod())).policies} == {"ConnectionPool", "CachePolicy"}
+    assert router.pod("uid-2", pod_entry(make.pod(workload="other"))).policies == frozenset()
+
+
 def test_a_pod_that_changes_its_label_concerns_both_workloads() -> None:
     """The one that it left counts one less."""
     router = Router(Cluster().caches)
