@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 QUEUED, SENT, STREAMING, DONE = range(4)
 
 MAX_HELD: Final = 65_536  # bytes of a body that wait for a connection before the client is paused
-# RFC 9110 §9.2.2: sending them twice has the effect of sending them once.
-IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))  # RFC 9110 §9.2.2: twice is as once
 
 
 def chain(operation: Operation) -> tuple[Fallback, ...]:
@@ -73,12 +72,11 @@ class Exchange:
 
     def begin(self, body: bytes, complete: bool, now: float) -> None:
         """Start; afterwards state is DONE where it ended at once."""
-        service = self._service
         self.started = now
         self._request_complete = complete
         self._held = body
         if self.operation.writes:
-            self._write = service.cache.generations.begin_write(self.operation.invalidates, self.head.line.path)
+            self._write = self._service.cache.generations.begin_write(self.operation.invalidates, self.head.line.path)
         self.dispatch(now)
 
     def dispatch(self, now: float) -> None:
@@ -194,8 +192,6 @@ class Exchange:
         """The connection is gone. An idle one that the upstream closed while we wrote to it isn't a failure of the upstream: once more,
         on a new connection, where the request is idempotent and nothing of a body was consumed."""
         self._connection = None
-        if self.state == DONE:
-            return
         if self.state == STREAMING:
             self._cut(failure)
         elif untouched and self._reused and not self._retried and self.head.method in IDEMPOTENT and not self.head.body:
@@ -221,9 +217,8 @@ class Exchange:
     def on_client_gone(self) -> None:
         """Nobody reads the answer: the upstream is spared, and no breaker hears of it."""
         self.client = None
-        if self.state != DONE:
-            self._service.figures.cancelled += 1
-            self._cancel()
+        self._service.figures.cancelled += 1
+        self._cancel()
 
     def stands_still(self, before: float) -> bool:
         """Whether a streaming body made no progress since `before`, in neither direction."""
@@ -265,7 +260,7 @@ class Exchange:
         """In the middle of an answer there's no way to tell the client but to cut the connection."""
         self._record_failure(failure)
         self._service.figures.errors += 1
-        client, self.client = self.client, None
+        client = self.client
         self._end(client_finished=False)
         if client is not None:
             client.abort()
