@@ -90,7 +90,7 @@ async def test_trap_T02_a_stall_shows_in_the_corrected_latency_alone():
 
 async def test_trap_T02_the_closed_model_omits_the_stall():
     """The same target asked by one user in turn: one slow answer in thousands, so that nobody would notice it at the 99th percentile."""
-    plan = closed(1, "10s")
+    plan = closed(1, "6s")
     window = merge(plan, [await ran(plan, ScriptedDriver(stalling))]).windows[0]
     assert measure("latency.p99", [window]).value == pytest.approx(1, rel=0.05)
     assert measure("latency.max", [window]).value == pytest.approx(1000, rel=0.02)
@@ -229,3 +229,13 @@ async def test_an_open_stage_opens_more_connections_when_calls_take_longer():
     series = held(await ran(arrivals(50, drain_ms=500), ScriptedDriver(takes(0.4))))
     assert (series.completed, series.dropped) == (50, 0)
     assert series.opened == pytest.approx(15, abs=1)
+
+
+async def test_a_stage_begins_with_idle_users():
+    """What outlasts the drain of one stage is cut off there; it neither blocks the next one nor counts in it."""
+    stage = {"users": 2, "duration": "1s"}
+    plan = a_plan(stages=[{"name": "a"} | stage, {"name": "b"} | stage], drain_ms=100, timeout_ms=10_000)
+    part = await ran(plan, ScriptedDriver(takes(5.0)))
+    first, second = held(part, 0), held(part, 2)
+    assert (first.offered, first.censored, second.offered, second.censored) == (2, 2, 2, 2)
+    assert first.censored_after.max == pytest.approx(1.1e9, rel=0.05)
