@@ -89,8 +89,8 @@ class App:
         self.health = HealthServer(self.metrics.registry, self.live, self.ready)
         self.extra: list[tuple[str, Callable[[], Coroutine[Any, Any, None]]]] = []  # further tasks: certificates, load tests
         self.load_test_changed: Callable[[str, str], None] = lambda namespace, name: None
-        self.on_crash: Callable[[], None] = lambda: None
         self.crashed: BaseException | None = None
+        self.stop_flag = asyncio.Event()  # set: kopf is to end
         self.stopped = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -123,12 +123,13 @@ class App:
         self._tasks.clear()
         await self.client.close()
         self.stopped.set()
+        self.stop_flag.set()  # after a signal kopf would wait 5 s for its own watch over the flag
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         error = None if task.cancelled() else task.exception()
         self.crashed = error or RuntimeError(f"the task {task.get_name()} ended")
         log.critical("%s died, and without it nothing is reconciled: %r", task.get_name(), self.crashed, exc_info=error)
-        self.on_crash()
+        self.stop_flag.set()
 
     # -- what is heard --
 

@@ -82,8 +82,6 @@ async def operate(settings: Settings, kube: Kube) -> int:
     """Runs until a signal or a crash; the exit code."""
     cluster = await identify(kube, settings)
     app = assemble(settings, kube, cluster)
-    stop = asyncio.Event()
-    app.on_crash = stop.set
     registry = kopf.OperatorRegistry()
     register(registry, app)
     await app.health.start(settings.health_port)
@@ -97,7 +95,7 @@ async def operate(settings: Settings, kube: Kube) -> int:
                 clusterwide=settings.clusterwide,
                 namespaces=settings.namespaces,
                 standalone=True,
-                stop_flag=stop,
+                stop_flag=app.stop_flag,
             ),
         )
     finally:

@@ -401,15 +401,13 @@ def _strike(world: World, n: int, when: str) -> asyncio.Event:
 async def test_a_task_that_dies_ends_the_process(world: World) -> None:
     """A zombie with green probes is worse than a restart."""
     app = await world.operator()
-    crashed = asyncio.Event()
-    app.on_crash = crashed.set
 
     def broken() -> set[str]:
         raise RuntimeError("bug")
 
     app.workload_queue._take = broken  # type: ignore[method-assign, assignment]  # a bug in the queue itself
     world.cluster.put(make.pool())
-    await asyncio.wait_for(crashed.wait(), 5)
+    await asyncio.wait_for(app.stop_flag.wait(), 5)
     assert app.crashed is not None
     assert app.live["tasks"]()
 

@@ -34,7 +34,7 @@ class Scene:
     def __init__(self, server: Any) -> None:
         self.server, self.cluster = server, Cluster()
         self.app = App(Settings(debounce=0.005), self.cluster.kube, "c1")
-        self.registry, self.settings, self.stop = kopf.OperatorRegistry(), kopf.OperatorSettings(), asyncio.Event()
+        self.registry, self.settings = kopf.OperatorRegistry(), kopf.OperatorSettings()
         register(self.registry, self.app)
         self.settings.networking.error_backoffs = []
         self.task: asyncio.Task[None] | None = None
@@ -42,10 +42,9 @@ class Scene:
         self.older: set[asyncio.Task[Any]] = set()
 
     def start(self) -> asyncio.Task[None]:
-        self.app.on_crash = self.stop.set
         self.older = asyncio.all_tasks()
         self.task = asyncio.create_task(
-            kopf.operator(registry=self.registry, settings=self.settings, clusterwide=True, standalone=True, stop_flag=self.stop)
+            kopf.operator(registry=self.registry, settings=self.settings, clusterwide=True, standalone=True, stop_flag=self.app.stop_flag)
         )
         return self.task
 
@@ -78,7 +77,7 @@ class Scene:
             self.started = True
             yield
         finally:
-            self.stop.set()
+            self.app.stop_flag.set()
             await self.ended()
 
 
@@ -179,7 +178,7 @@ async def test_a_queue_that_dies_ends_the_operator(scene: Scene) -> None:
         await eventually(lambda: asked(scene))
         scene.app._tasks[0].cancel()
         await eventually(lambda: scene.app._tasks == [])
-        assert scene.stop.is_set()
+        assert scene.app.stop_flag.is_set()
         assert scene.app.crashed is not None
 
 
@@ -187,6 +186,6 @@ async def test_stopping_leaves_no_task_of_ours(scene: Scene) -> None:
     """kopf would wait for it."""
     async with scene.running():
         await eventually(lambda: asked(scene))
-        scene.stop.set()
+        scene.app.stop_flag.set()
         await eventually(lambda: scene.app._tasks == [], within=2)
         assert scene.app.crashed is None

@@ -156,8 +156,8 @@ class Courier:
         self.changed(key)
 
     def _measure(self, before: PodState, state: PodState, wanted: Wanted) -> None:
-        """From the change to the acknowledgement, once per pod and change."""
-        if wanted.since and state.standing(wanted) == "Acknowledged" != before.standing(wanted):
+        """From the change to the acknowledgement, once per pod and change; a pod that came later waited for itself."""
+        if wanted.since and before.seen and state.standing(wanted) == "Acknowledged" != before.standing(wanted):
             self._metrics.config_push_seconds.labels((state.via or "none").lower()).observe(self._now() - wanted.since)
 
     def _count(self, standing: Standing) -> int:
