@@ -11,6 +11,7 @@ from typing import Final
 
 DURATION_PATTERN: Final = r"^([0-9]{1,5}(h|m|s|ms)){1,4}$"
 QUANTITY_PATTERN: Final = r"^[0-9]{1,12}(\.[0-9]{1,3})?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$"
+NUMBER_PATTERN: Final = r"^[0-9]{1,12}([.][0-9]{1,6})?(k|M|G|Ki|Mi|Gi)?$"  # what a threshold may bound with
 NAME_PATTERN: Final = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 
 _UNIT_MS: Final = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}

@@ -1,20 +1,22 @@
 """Validates a resource as the API server does on `kubectl apply`: same verdict, same field paths. Pure; raises nothing about the input.
 
-In the server's order: unknown fields (they alone, when there are any), nulls pruned, defaults filled, the structural schema, duplicates in
-lists, and then the rules, unless an error of the schema keeps CEL from being run. Source: apiextensions-apiserver, customresource strategy.
+In the server's order: metadata that can't be decoded, unknown fields (each alone, when there are any), `status` dropped, nulls pruned,
+defaults filled, metadata, the structural schema, duplicates in lists, and then the rules, unless an error of the schema keeps CEL from
+being run. Source: apiextensions-apiserver, customresource strategy; e2e/corpus holds both against each other.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from slipstream_api import metadata
 from slipstream_api.rules import rules_at
 from slipstream_api.schema import GROUP, KINDS, VERSION, Schema, schema_of
 
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _TYPES: Final[Mapping[str, tuple[type, ...]]] = {"object": (dict,), "array": (list,), "string": (str,), "boolean": (bool,)}
 
 
@@ -35,14 +37,21 @@ def validate(resource: Any) -> tuple[Problem, ...]:
         return wrong
     kind = resource["kind"]
     schema = schema_of(kind)
-    if unknown := tuple(_unknown(resource, schema, "")):
-        return tuple(sorted(unknown))
-    value = prepare(resource, schema)
-    problems = [*_metadata(value), *_structural(value, schema, ""), *_duplicates(value, schema, "")]
+    meta = resource.get("metadata")
+    for found in (_problems(metadata.unreadable(meta)), [*_unknown(resource, schema, ""), *_problems(metadata.unknown(meta or {}))]):
+        if found:
+            return tuple(sorted(found))
+    value = prepare({name: part for name, part in resource.items() if name != "status"}, schema)
+    problems = _problems(metadata.wrong(meta or {}))
+    problems += [*_structural(value, schema, ""), *_duplicates(value, schema, "")]
     if not any(problem.blocking for problem in problems):
         known = {problem.path for problem in problems}  # a rule about a value that is wrong already has nothing to add
         problems += (problem for problem in _rules(value, schema, kind, "", "") if problem.path not in known)
     return tuple(sorted(set(problems)))
+
+
+def _problems(found: Iterable[metadata.Finding]) -> list[Problem]:
+    return [Problem(path, message, blocking=path == "metadata.name" and message == "is required") for path, message in found]
 
 
 def _kind_problems(resource: dict[str, Any]) -> tuple[Problem, ...]:
@@ -90,14 +99,6 @@ def _no_such_field(name: str, known: Mapping[str, Any]) -> str:
     return f"there is no such field: known are {', '.join(sorted(known))}" if known else "a mapping doesn't belong here"
 
 
-def _metadata(value: dict[str, Any]) -> Iterator[Problem]:
-    metadata = value.get("metadata")
-    if not isinstance(metadata, dict) or not metadata.get("name"):
-        yield Problem("metadata.name", "is required", blocking=True)
-    elif isinstance(metadata["name"], str) and not (_SUBDOMAIN.fullmatch(metadata["name"]) and len(metadata["name"]) <= 253):
-        yield Problem("metadata.name", "must be lower case letters, digits, - and .")
-
-
 def _structural(value: Any, schema: Schema, path: str) -> Iterator[Problem]:
     if schema.get("x-kubernetes-int-or-string"):
         yield from _int_or_string(value, schema, path)
@@ -123,7 +124,7 @@ def _int_or_string(value: Any, schema: Schema, path: str) -> Iterator[Problem]:
 
 
 def _integer(value: Any, schema: Schema, path: str) -> Iterator[Problem]:
-    if isinstance(value, bool) or not isinstance(value, int):
+    if isinstance(value, bool) or not (isinstance(value, int) or (isinstance(value, float) and value.is_integer())):
         yield Problem(path, f"must be a whole number, not {_a(_type_of(value))}", blocking=True)
         return
     if value < schema.get("minimum", value):
@@ -144,8 +145,8 @@ def _text(value: str, schema: Schema, path: str) -> Iterator[Problem]:
 
 
 def _matches(pattern: str, value: str) -> bool:
-    """Go's `$` is the end of the text; Python's also stands before a last newline."""
-    return re.search(pattern[:-1] + r"\Z" if pattern.endswith("$") else pattern, value) is not None
+    """Go's `$` is the end of the text, Python's also stands before a last newline; Go's classes are of ASCII."""
+    return re.search(re.sub(r"\$(?=\)|$)", r"\\Z", pattern), value, re.ASCII) is not None
 
 
 def _hint(pattern: str) -> str:
@@ -183,21 +184,23 @@ def _duplicates(value: Any, schema: Schema, path: str) -> Iterator[Problem]:
         for name, item in value.items():
             yield from _duplicates(item, schema.get("properties", {}).get(name, {}), _join(path, name))
     elif isinstance(value, list):
-        seen: list[Any] = []
+        comparable = schema.get("x-kubernetes-list-type") != "map" or all(isinstance(item, dict) for item in value)
+        seen: list[str] = []
         for index, item in enumerate(value):
-            identity = _identity(item, schema)
-            if identity is not None and identity in seen:
-                yield Problem(f"{path}[{index}]", "is there twice")
-            seen.append(identity)
+            identity = _identity(item, schema) if comparable else None
+            if identity is not None and seen.count(identity) == 1:  # the server names the second of several, and no further one
+                yield Problem(f"{path}[{index}]", "is there twice: remove it")
+            seen.append(identity or "")
             yield from _duplicates(item, schema.get("items", {}), f"{path}[{index}]")
 
 
-def _identity(item: Any, schema: Schema) -> Any:
+def _identity(item: Any, schema: Schema) -> str | None:
+    """As text, since to Python 1 and true are equal."""
     kind = schema.get("x-kubernetes-list-type")
     if kind == "set":
-        return [item]
-    if kind == "map" and isinstance(item, dict):
-        return [item.get(key) for key in schema["x-kubernetes-list-map-keys"]]
+        return json.dumps(item, sort_keys=True)
+    if kind == "map":
+        return json.dumps([item.get(key) for key in schema["x-kubernetes-list-map-keys"]], sort_keys=True)
     return None
 
 

@@ -1,26 +1,20 @@
-"""Reads YAML as kubectl does: its scalars, its duplicate keys, its documents. Pure: text in, documents with line numbers out.
+"""Reads YAML as kubectl does: its scalars, its documents, its merges. Pure: text in, documents with line numbers out.
 
-kubectl (sigs.k8s.io/yaml over go-yaml) reads `y` and `off` as booleans, `1e3` and `0o10` as numbers, `1:30` and dates as texts, and refuses
-a key that is there twice. PyYAML's own resolver differs on all of these.
+Stricter than kubectl about keys: one that is there twice is an error with its line (kubectl drops all but the last before the API server,
+which would refuse it, can see it), and so is a fraction as a key. Scalars: see yamlscalars.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
 
-_BOOLEANS: Final = {
-    **dict.fromkeys(["y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"], True),
-    **dict.fromkeys(["n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"], False),
-}
-_NULLS: Final = frozenset({"", "~", "null", "Null", "NULL"})
-_INTEGER: Final = re.compile(r"[-+]?(0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)")
-_FLOAT: Final = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
-_SPECIAL: Final = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+from slipstream_api.yamlscalars import is_null, resolve
+
+MAX_NODES: Final = 200_000  # aliases of aliases grow exponentially; no resource has as many values
 
 
 class YamlError(Exception):
@@ -47,115 +41,106 @@ class Document:
         return self.lines.get(path, self.line)
 
 
+class _Loader(yaml.SafeLoader):
+    """Resolves nothing by itself: a scalar's tag is `plain`, `text` or the one that is written."""
+
+    def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> str:
+        if kind is yaml.ScalarNode:
+            return "plain" if implicit[0] else "text"
+        return "collection"
+
+
 def read_documents(text: str) -> tuple[Document, ...]:
     """The documents of a file, empty ones left out; raises YamlError with a line."""
     try:
-        nodes = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        nodes = list(yaml.compose_all(text, Loader=_Loader))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         raise YamlError(f"not YAML: {error.problem}", mark.line + 1 if mark else 1) from None
     except yaml.YAMLError as error:
         raise YamlError(f"not YAML: {error}", 1) from None
-    return tuple(_document(node) for node in nodes if not _is_null(node))
+    except RecursionError:
+        raise YamlError("nested too deeply", 1) from None
+    return tuple(_Reader().document(node) for node in nodes if not _is_empty(node))
 
 
-def _document(node: yaml.Node) -> Document:
-    lines: dict[str, int] = {}
-    return Document(_construct(node, "", lines), node.start_mark.line + 1, lines)
+def _is_empty(node: yaml.Node | None) -> bool:
+    return node is None or (isinstance(node, yaml.ScalarNode) and node.tag == "plain" and is_null(node.value))
 
 
-def _construct(node: yaml.Node, path: str, lines: dict[str, int]) -> Any:
-    lines[path] = node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        return _mapping(node, path, lines)
-    if isinstance(node, yaml.SequenceNode):
-        return [_construct(item, f"{path}[{index}]", lines) for index, item in enumerate(node.value)]
-    assert isinstance(node, yaml.ScalarNode)
-    return scalar(node.value, plain=_is_plain(node))
+def _line(node: yaml.Node) -> int:
+    return int(node.start_mark.line) + 1
 
 
-def _is_plain(node: yaml.ScalarNode) -> bool:
-    """Neither quoted, nor a block, nor tagged (`!!str 12` is a text)."""
-    return node.style is None and not _has_tag(node)
+class _Reader:
+    """Turns the nodes of one document into values; keeps the line of each path."""
+
+    def __init__(self) -> None:
+        self.lines: dict[str, int] = {}
+        self._open: set[int] = set()  # nodes that are being read: one of them again is a value that contains itself
+        self._left = MAX_NODES
+
+    def document(self, node: yaml.Node) -> Document:
+        return Document(self._value(node, ""), _line(node), self.lines)
+
+    def _value(self, node: yaml.Node, path: str) -> Any:
+        self._left -= 1
+        if self._left < 0:
+            raise YamlError(f"more than {MAX_NODES} values: aliases of aliases?", _line(node))
+        self.lines[path] = _line(node)
+        if isinstance(node, yaml.ScalarNode):
+            return self._scalar(node)
+        if id(node) in self._open:
+            raise YamlError("a value contains itself", _line(node))
+        self._open.add(id(node))
+        try:
+            if isinstance(node, yaml.MappingNode):
+                return self._mapping(node, path)
+            return [self._value(item, f"{path}[{index}]") for index, item in enumerate(node.value)]
+        finally:
+            self._open.discard(id(node))
+
+    def _scalar(self, node: yaml.ScalarNode) -> Any:
+        try:
+            return resolve(node.value, node.tag)
+        except ValueError as error:
+            raise YamlError(str(error), _line(node)) from None
+
+    def _mapping(self, node: yaml.MappingNode, path: str) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        own: set[str] = set()
+        for key_node, value_node in node.value:
+            if _is_merge(key_node):
+                for merged in _merged(value_node):
+                    found.update(self._value(merged, path))
+                continue
+            key = self._key(key_node)
+            if key in own:
+                raise YamlError(f"the key {key!r} is there twice: remove one", _line(key_node))
+            own.add(key)
+            here = f"{path}.{key}" if path else key
+            found[key] = self._value(value_node, here)
+            self.lines[here] = _line(key_node)
+        self.lines[path] = _line(node)
+        return found
+
+    def _key(self, node: yaml.Node) -> str:
+        """Keys become texts, as JSON wants them: `8080:` is "8080", `yes:` is "true"."""
+        value = self._scalar(node) if isinstance(node, yaml.ScalarNode) else None
+        if isinstance(value, bool):
+            return "true" if value else "false"
+        if not isinstance(value, str | int):
+            raise YamlError("a key must be a text: put it in quotes", _line(node))
+        return str(value)
 
 
-def _has_tag(node: yaml.ScalarNode) -> bool:
-    mark = node.start_mark
-    return bool(mark.buffer and mark.buffer[mark.pointer : mark.pointer + 2] == "!!")
+def _is_merge(node: yaml.Node) -> bool:
+    return isinstance(node, yaml.ScalarNode) and node.value == "<<" and node.tag in ("plain", "tag:yaml.org,2002:merge")
 
 
-def _mapping(node: yaml.MappingNode, path: str, lines: dict[str, int]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key_node, value_node in _pairs(node):
-        if not isinstance(key_node, yaml.ScalarNode):
-            raise YamlError("a key must be a text", key_node.start_mark.line + 1)
-        key = _key(key_node)
-        if key in found:
-            raise YamlError(f"the key {key!r} is there twice", key_node.start_mark.line + 1)
-        found[key] = _construct(value_node, f"{path}.{key}" if path else key, lines)
-        lines[f"{path}.{key}" if path else key] = key_node.start_mark.line + 1
-    return found
-
-
-def _pairs(node: yaml.MappingNode) -> Iterator[tuple[yaml.Node, yaml.Node]]:
-    """Pairs of a mapping; those of a merge key (`<<`) come after its own and don't override them."""
-    own = [(key, value) for key, value in node.value if key.value != "<<"]
-    names = {key.value for key, _ in own if isinstance(key, yaml.ScalarNode)}
-    yield from own
-    for key, value in node.value:
-        if key.value == "<<":
-            for merged in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if not isinstance(merged, yaml.MappingNode):
-                    raise YamlError("<< merges mappings only", value.start_mark.line + 1)
-                for inner_key, inner_value in _pairs(merged):
-                    if inner_key.value not in names:
-                        names.add(inner_key.value)
-                        yield inner_key, inner_value
-
-
-def _key(node: yaml.ScalarNode) -> str:
-    """Keys become texts, as JSON wants them: `8080:` is "8080", `yes:` is "true"."""
-    value = scalar(node.value, plain=_is_plain(node))
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "null" if value is None else str(value)
-
-
-def _is_null(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.style is None and node.value in _NULLS
-
-
-def scalar(text: str, plain: bool) -> Any:
-    """What kubectl makes of one scalar; a quoted or block scalar is a text."""
-    if not plain:
-        return text
-    if text in _NULLS:
-        return None
-    if text in _BOOLEANS:
-        return _BOOLEANS[text]
-    if _SPECIAL.fullmatch(text):
-        return float(text.replace(".", "", 1).lower())
-    if _INTEGER.fullmatch(text):
-        return _integer(text)
-    if _FLOAT.fullmatch(text):
-        return _number(text)
-    return text
-
-
-def _integer(text: str) -> Any:
-    digits = text.replace("_", "")
-    body = digits.lstrip("+-")
-    try:
-        if body.startswith(("0x", "0b", "0o")):
-            return int(digits, 0)
-        if len(body) > 1 and body.startswith("0"):
-            return int(digits, 8) if set(body) <= set("01234567") else _number(digits)
-        return int(digits)
-    except ValueError:
-        return text
-
-
-def _number(text: str) -> int | float:
-    """Numbers travel as JSON, where `8080.0` and `1e3` are whole numbers."""
-    value = float(text)
-    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+def _merged(node: yaml.Node) -> Iterator[yaml.MappingNode]:
+    """Mappings of a merge key (`<<`), the one that is to win last; kubectl merges where the key stands, over what came before it."""
+    for merged in reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]:
+        if not isinstance(merged, yaml.MappingNode):
+            raise YamlError("<< merges mappings only", _line(node))
+        yield merged

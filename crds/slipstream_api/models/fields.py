@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from slipstream_api.scalars import DURATION_PATTERN, NAME_PATTERN, QUANTITY_PATTERN
+from slipstream_api.scalars import DURATION_PATTERN, NAME_PATTERN, NUMBER_PATTERN, QUANTITY_PATTERN
 
 
 class Model(BaseModel):
@@ -25,14 +25,16 @@ Size = Annotated[
     str | int,
     Field(json_schema_extra={"x-kubernetes-int-or-string": True, "pattern": QUANTITY_PATTERN, "maxLength": 20}),
 ]
-Amount = Annotated[  # a duration, a size or a number, as the metric asks
+Amount = Annotated[  # a duration or a number, as the metric asks (a rule tells which)
     str | int,
-    Field(json_schema_extra={"x-kubernetes-int-or-string": True, "pattern": r"^[0-9]{1,12}(\.[0-9]{1,6})?[A-Za-z]{0,2}$", "maxLength": 24}),
+    Field(json_schema_extra={"x-kubernetes-int-or-string": True, "pattern": f"({DURATION_PATTERN})|({NUMBER_PATTERN})", "maxLength": 24}),
 ]
 Name = Annotated[str, Field(min_length=1, max_length=63, pattern=NAME_PATTERN)]
 Token = Annotated[str, Field(min_length=1, max_length=128)]
 HeaderName = Annotated[str, Field(min_length=1, max_length=128, pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")]
-HostName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")]
+HostName = Annotated[
+    str, Field(min_length=1, max_length=253, pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?([.][a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)*$")
+]
 Path = Annotated[str, Field(min_length=1, max_length=1024, pattern="^/")]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Percent = Annotated[int, Field(ge=0, le=100)]

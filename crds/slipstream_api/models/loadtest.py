@@ -23,7 +23,7 @@ class Target(Model):
 
     pool_ref: PoolRef | None = Field(default=None, description="Measures this pool's upstream through its layers.")
     workload: Name | None = Field(default=None, description="With poolRef: as which workload; the pool's first if not set.")
-    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^/?#\s]+$")] | None = Field(
+    url: Annotated[str, Field(max_length=2048, pattern=r"^https?://[^/?#@\s]+$")] | None = Field(
         default=None, description="Measures this address, like http://host:8080; link-local and metadata addresses are refused."
     )
 
@@ -138,8 +138,8 @@ class Threshold(Model):
         "connections.reusePercent",
     ] = Field(description="What is bounded: latency from the intended start, service time from the real one.")
     stage: Name | None = Field(default=None, description="In this stage; over all stages if not set.")
-    min: Amount | None = Field(default=None, description="At least this: a duration or a number, as the metric asks.")
-    max: Amount | None = Field(default=None, description="At most this: a duration or a number, as the metric asks.")
+    min: Amount | None = Field(default=None, description="At least this: a duration for latency and serviceTime, a number otherwise.")
+    max: Amount | None = Field(default=None, description="At most this: a duration for latency and serviceTime, a number otherwise.")
 
 
 class Isolation(Model):

@@ -1,0 +1,101 @@
+"""Rules of CachePolicies and CircuitBreakers. Pure.
+
+What stands below a list item has no default in the schema, so that CEL text and twin name the default that `compile` fills in.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slipstream_api.cel import duration, quantity
+from slipstream_api.rules.rule import Rule, Value, count, match_rules, more_than_zero
+
+CACHE: Final = "CachePolicy"
+BREAKER: Final = "CircuitBreaker"
+
+
+def _partition(value: Value) -> bool:
+    return bool(value.get("headers")) == bool(value["type"] == "Header")
+
+
+def _static(value: Value) -> bool:
+    static = bool(value["type"] == "Static")
+    return ("status" in value) == static and (static or count(value, "body", "contentType") == 0)
+
+
+def _size(at: str) -> Rule:
+    """Of a size that must be there; the upper bound keeps sums of sizes within 64 bits."""
+    return Rule(
+        (CACHE,),
+        at,
+        "quantity(string(self)).isGreaterThan(quantity('0')) && quantity(string(self)).compareTo(quantity('1Ti')) <= 0",
+        "must be more than 0 and at most 1Ti",
+        lambda v: 0 < quantity(v) <= 1 << 40,
+    )
+
+
+CACHE_RULES: Final[tuple[Rule, ...]] = (
+    _size("spec.storage.maxBytes"),
+    _size("spec.storage.maxEntryBytes"),
+    Rule(
+        (CACHE,),
+        "spec.storage",
+        "quantity(string(self.maxEntryBytes)).compareTo(quantity(string(self.maxBytes))) <= 0",
+        "maxEntryBytes must be at most maxBytes",
+        lambda v: quantity(v["maxEntryBytes"]) <= quantity(v["maxBytes"]),
+    ),
+    *match_rules(CACHE, "spec.rules[]"),
+    *match_rules(CACHE, "spec.invalidations[]"),
+    Rule(
+        (CACHE,),
+        "spec.rules[].match.http",
+        "!has(self.methods) || self.methods.all(m, m in ['GET', 'HEAD'])",
+        "only answers to GET and HEAD can be stored",
+        lambda v: set(v.get("methods", ())) <= {"GET", "HEAD"},
+    ),
+    more_than_zero(CACHE, "spec.rules[].ttl"),
+    Rule(
+        (CACHE,),
+        "spec.rules[].partition",
+        "(has(self.headers) && self.headers.size() > 0) == (self.type == 'Header')",
+        "headers must be set with type Header, and only then",
+        _partition,
+    ),
+    Rule(
+        (CACHE,),
+        "spec",
+        "self.rules.size() + self.invalidations.size() > 0",
+        "at least one of rules and invalidations must be set",
+        lambda v: len(v["rules"]) + len(v["invalidations"]) > 0,
+    ),
+)
+
+BREAKER_RULES: Final[tuple[Rule, ...]] = (
+    *match_rules(BREAKER, "spec.rules[]", empty=True),
+    more_than_zero(BREAKER, "spec.rules[].window.duration"),
+    Rule(
+        (BREAKER,),
+        "spec.rules[].trip",
+        "self.?failureRatePercent.orValue(50) > 0 || self.?slowCallRatePercent.orValue(0) > 0 || self.?consecutiveFailures.orValue(0) > 0",
+        "at least one of failureRatePercent, slowCallRatePercent and consecutiveFailures must be more than 0",
+        lambda v: any(
+            v.get(f, default) > 0 for f, default in (("failureRatePercent", 50), ("slowCallRatePercent", 0), ("consecutiveFailures", 0))
+        ),
+    ),
+    more_than_zero(BREAKER, "spec.rules[].trip.slowCallDuration"),
+    Rule(
+        (BREAKER,),
+        "spec.rules[].open",
+        "duration(self.?duration.orValue('60s')) <= duration(self.?maxDuration.orValue('5m'))",
+        "duration (60s if not set) must be at most maxDuration (5m if not set)",
+        lambda v: duration(v.get("duration", "60s")) <= duration(v.get("maxDuration", "5m")),
+    ),
+    more_than_zero(BREAKER, "spec.rules[].open.duration"),
+    Rule(
+        (BREAKER,),
+        "spec.rules[].fallback[]",
+        "has(self.status) == (self.type == 'Static') && (self.type == 'Static' || (!has(self.body) && !has(self.contentType)))",
+        "status must be set with type Static; status, body and contentType only then",
+        _static,
+    ),
+)

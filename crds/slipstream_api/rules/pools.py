@@ -1,0 +1,45 @@
+"""Rules of ConnectionPools. Pure."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from slipstream_api.cel import duration
+from slipstream_api.rules.rule import Rule, more_than_zero
+
+KIND: Final = "ConnectionPool"
+
+POOL_RULES: Final[tuple[Rule, ...]] = (
+    Rule(
+        (KIND,),
+        "spec.limits",
+        "self.minConnections <= self.maxConnections",
+        "minConnections must be at most maxConnections",
+        lambda v: v["minConnections"] <= v["maxConnections"],
+    ),
+    Rule(
+        (KIND,),
+        "spec.limits",
+        "duration(self.connectTimeout) <= duration(self.requestTimeout)",
+        "connectTimeout must be at most requestTimeout",
+        lambda v: duration(v["connectTimeout"]) <= duration(v["requestTimeout"]),
+    ),
+    *(
+        more_than_zero(KIND, f"spec.limits.{field}")
+        for field in ("acquireTimeout", "connectTimeout", "requestTimeout", "idleTimeout", "maxLifetime")
+    ),
+    Rule(
+        (KIND,),
+        "spec.healthCheck",
+        "duration(self.timeout) > duration('0s') && duration(self.timeout) <= duration(self.interval)",
+        "timeout must be more than 0 and at most interval",
+        lambda v: 0 < duration(v["timeout"]) <= duration(v["interval"]),
+    ),
+    Rule(
+        (KIND,),
+        "spec",
+        "!self.listen.passthroughPorts.exists(p, p == self.upstream.port)",
+        "listen.passthroughPorts must not name the upstream's own port",
+        lambda v: v["upstream"]["port"] not in v["listen"]["passthroughPorts"],
+    ),
+)
