@@ -18,7 +18,7 @@ from slipstream_operator.kube.kinds import CONFIG_MAP, EVENT, LOAD_TEST, NAMESPA
 from slipstream_operator.settings import Settings
 from tests.fakes import policies as make
 from tests.fakes.cluster import Cluster
-from tests.integration.test_operator_delivery import eventually
+from tests.fakes.operator_world import eventually
 
 NS = make.NS
 CRD = Kind("apiextensions.k8s.io", "v1", "customresourcedefinitions", "CustomResourceDefinition", namespaced=False)

@@ -22,7 +22,7 @@ from tests.fakes import policies as make
 from tests.fakes.cluster import KINDS
 from tests.fakes.fake_kube import FakeKube
 from tests.fakes.http_api import HttpApi
-from tests.integration.test_operator_delivery import eventually
+from tests.fakes.operator_world import eventually
 
 NS = make.NS
 RSS_LIMIT_MB = 150
