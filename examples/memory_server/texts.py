@@ -37,7 +37,7 @@ def docstrings(library: Path, limit: int = 6000) -> Iterator[tuple[str, str]]:
 def _of_file(file: Path, module: str) -> Iterator[tuple[str, str]]:
     try:
         tree = ast.parse(file.read_bytes())
-    except (SyntaxError, ValueError, OSError):  # a few files are broken on purpose
+    except (SyntaxError, ValueError, OSError, RecursionError):  # a few files are broken on purpose
         return
     yield from _of_node(tree, module)
 

@@ -36,7 +36,10 @@ def get(path: Path, url: str, query: dict[str, str] | None = None, headers: dict
     """The JSON answer of a GET; raises NotRunning, or ValueError with the answer's own words."""
     connection = _UnixConnection(path)
     try:
-        connection.request("GET", f"{url}?{urlencode(query)}" if query else url, headers=headers or {})
+        connection.putrequest("GET", f"{url}?{urlencode(query)}" if query else url, skip_accept_encoding=True)  # no field of our own
+        for name, value in (headers or {}).items():
+            connection.putheader(name, value)
+        connection.endheaders()
         answer = connection.getresponse()
         body = answer.read()
     except (FileNotFoundError, ConnectionRefusedError):

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import enum
+import sys
 from typing import NoReturn
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-out = Console(highlight=False, soft_wrap=True)
+WIDTH_OF_A_FILE = 160  # where nobody looks at a terminal, nothing needs to be folded
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDTH_OF_A_FILE)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -40,10 +44,10 @@ def escape(text: str) -> str:
 
 
 def table(title: str, columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> Table:
-    """A table whose cells are plain text."""
-    made = Table(title=title, title_justify="left", header_style="bold")
+    """A table whose cells are plain text; too narrow a terminal folds them and hides nothing."""
+    made = Table(title=title or None, title_style="bold", title_justify="left", header_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for column in columns:
-        made.add_column(column)
+        made.add_column(column, overflow="fold")
     for row in rows:
         made.add_row(*(escape(cell) for cell in row))
     return made

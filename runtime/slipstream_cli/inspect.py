@@ -24,9 +24,15 @@ def explain(
 ) -> None:
     """Says what would happen to a request: rules, key, partition, circuit, pool, hit or miss and why. Sends nothing.
 
+    The request is taken as curl would send it. What your client sends besides may be part of the key, like Accept-Encoding:
+    add it with -H.
+
     Example: slipstream explain http://127.0.0.1:15900/episodic/recall?q=thread -H 'X-Session-Id: me'
     """
-    out.print_json(json.dumps(_ask(socket, "/explain", {"method": method, "url": url, "pool": pool}, _headers(header or []))))
+    story = _ask(socket, "/explain", {"method": method.upper(), "url": url, "pool": pool}, _headers(header or []))
+    if isinstance(story, dict) and "error" in story:
+        fail(str(story["error"]).replace("with pool:", "with --pool:"))
+    out.print_json(json.dumps(story))
 
 
 def status(output: Output = "text", socket: Socket = None) -> None:
@@ -46,6 +52,9 @@ def status(output: Output = "text", socket: Socket = None) -> None:
         out.print(f"[red]refused:[/red] {escape(rejected['message'])} (the configuration before it is in force)")
     columns = ("POOL", "REQUESTS", "ERRORS", "IN USE", "IDLE", "REUSE", "HIT", "ENTRIES", "CIRCUITS")
     out.print(table("", columns, [_row(pool) for pool in found.get("pools", [])]))
+    for listener in found.get("listeners", []):
+        if listener.get("state") == "Failed":
+            out.print(f"[red]not listening:[/red] {escape(listener['address'])}:{listener['port']}: {escape(listener.get('error', ''))}")
 
 
 def _row(pool: dict[str, Any]) -> tuple[str, ...]:
@@ -85,10 +94,10 @@ def _ask(socket: Path | None, url: str, query: dict[str, str], headers: dict[str
 
 
 def _headers(lines: list[str]) -> dict[str, str]:
-    found = {}
+    found = {"accept": "*/*"}  # as curl
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             fail(f"-H {line}: write it like 'X-Session-Id: me'")
-        found[name.strip()] = value.strip()
+        found[name.strip().lower()] = value.strip()
     return found

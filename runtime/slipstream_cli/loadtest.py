@@ -11,9 +11,9 @@ import typer
 from slipstream_api.models import LoadTestSpec
 from slipstream_api.resources import Resource
 from slipstream_cli import admin
-from slipstream_cli.console import Exit, fail, out, table
+from slipstream_cli.console import Exit, escape, fail, out, table
 from slipstream_cli.measure import CannotMeasure, Measured, measure, routes_of
-from slipstream_cli.sources import Source, SourceError, load, load_tests
+from slipstream_cli.sources import Source, SourceError, load, load_tests, problems_of
 from slipstream_loadtest.report import as_json, as_text
 
 
@@ -26,11 +26,13 @@ def loadtest(
 ) -> None:
     """Runs a LoadTest on this machine. A poolRef target goes through the layers of a running `slipstream run`.
 
-    Exit codes: 0 Passed, 99 a threshold was not met, 3 Inconclusive (it could not be measured), 2 usage, 130 aborted by Ctrl-C (what was
-    measured until then is shown and stored).
+    Exit codes: 0 Passed; 99 a threshold was not met (k6's code); 3 Inconclusive: it could not be measured; 2 usage; 130 aborted by Ctrl-C,
+    and what was measured until then is shown and stored.
 
     Example: slipstream loadtest -f manifests/samples/loadtest.yaml --report out.json
     """
+    if report is not None and not report.parent.is_dir():
+        fail(f"--report {report}: there is no folder {report.parent}: make it first")  # before the run, not after it
     try:
         test = choose(Source(tuple(files)), name)
         assert isinstance(test.spec, LoadTestSpec)
@@ -38,10 +40,17 @@ def loadtest(
     except (SourceError, CannotMeasure) as error:
         fail(str(error))
     document = as_json(measured.plan, measured.result, measured.verdict)
-    if report is not None:
-        report.write_text(json.dumps(document, indent=1) + "\n")
     show(measured)
+    if report is not None:
+        _store(document, report)
     raise typer.Exit(int(exit_code(document)))
+
+
+def _store(document: dict[str, Any], file: Path) -> None:
+    try:
+        file.write_text(json.dumps(document, indent=1) + "\n")
+    except OSError as error:
+        fail(f"--report {file}: {error.strerror}", Exit.PROBLEMS)
 
 
 def report(file: Annotated[Path, typer.Argument(help="A result that `slipstream loadtest --report` has stored.")]) -> None:
@@ -58,22 +67,28 @@ def report(file: Annotated[Path, typer.Argument(help="A result that `slipstream 
     if not isinstance(document, dict) or document.get("schemaVersion") != 1:
         fail(f"{file}: no result of a load test that this version knows (schemaVersion 1)")
     columns = ("STAGE", "TARGET", "RPS", "P50", "P95", "P99", "ERRORS", "WRONG", "HIT", "REUSE")
-    out.print(table(f"{document['name']}: {document['result']}", columns, [_row(level) for level in document["stages"]]))
-    for reason in document["reasons"]:
-        out.print(f"{reason['code']}: {reason['message']}")
-    raise typer.Exit(int(exit_code(document)))
+    try:
+        rows = [_row(level) for level in document["stages"]]
+        out.print(table(f"{document['name']}: {document['result']}", columns, rows))
+        for reason in document["reasons"]:
+            out.print(escape(f"{reason['code']}: {reason['message']}"))
+        code = exit_code(document)
+    except (KeyError, TypeError, AttributeError):
+        fail(f"{file}: it says schemaVersion 1 but isn't whole: store it anew with `slipstream loadtest --report`")
+    raise typer.Exit(int(code))
 
 
 def choose(source: Source, name: str) -> Resource:
     """The LoadTest that is meant."""
     loaded = load(source)
     if loaded.problems:
-        raise SourceError("\n".join(map(str, loaded.problems)))
+        raise SourceError(problems_of(loaded))
     tests = load_tests(loaded)
     known = ", ".join(test.name for test in tests) or "none"
     chosen = [test for test in tests if not name or test.name == name]
     if len(chosen) != 1:
-        raise SourceError(f"{'no' if not chosen else 'more than one'} LoadTest {name}: known are {known}: choose one with --name")
+        which = f"no LoadTest {name}".rstrip() if not chosen else f"{len(chosen)} LoadTests"
+        raise SourceError(f"{which} in {', '.join(map(str, source.paths))}: there are: {known}; choose one with --name")
     return chosen[0]
 
 

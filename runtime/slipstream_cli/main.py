@@ -1,4 +1,4 @@
-"""The command `slipstream`: names its subcommands, loads each one's code only when it is asked for. Holds no logic."""
+"""The command `slipstream`: names its subcommands and maps what went wrong to exit codes. Holds no logic."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ app = typer.Typer(
 
 @app.command()
 def version() -> None:
-    """Shows the version."""
+    """Shows the version.
+
+    Example: slipstream version
+    """
     out.print(f"slipstream {installed_version('slipstream')}, Python {sys.version.split()[0]}")
 
 
@@ -38,7 +41,7 @@ def register() -> None:
 
 
 def main() -> None:
-    """Entry point; a mistake of ours is one line and a hint, not a traceback."""
+    """Entry point. Only a mistake of ours shows a traceback."""
     register()
     try:
         app()
@@ -47,7 +50,7 @@ def main() -> None:
     except BrokenPipeError:
         sys.exit(141)
     except Exception as error:
-        err.print(f"[red]unexpected:[/red] {escape(f'{type(error).__name__}: {error}')}")
+        err.print(f"[red]unexpected:[/red] {escape(f'{type(error).__name__}: {error}')}: please report it with what follows")
         raise
 
 

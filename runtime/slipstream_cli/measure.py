@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import uvloop
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from slipstream_api.config import RuntimeConfig
 from slipstream_api.models import LoadTestSpec
 from slipstream_api.resources import Resource
 from slipstream_cli import admin
-from slipstream_cli.console import err
-from slipstream_cli.run import local_urls
+from slipstream_cli.console import err, escape
 from slipstream_loadtest.driver import TargetUnusable
 from slipstream_loadtest.local import run_local
 from slipstream_loadtest.plan import PlanRefused, Route, Routes, build_plan
@@ -46,7 +47,7 @@ def routes_of(spec: LoadTestSpec, socket: Path) -> Routes:
     """The ways to the target: a URL, or a pool of the running `slipstream run` with the way past its layers."""
     if spec.target.url is not None:
         if refused := check_url(spec.target.url):
-            raise CannotMeasure(f"spec.target.url: {refused}")
+            raise CannotMeasure(f"spec.{refused.message}")
         return Routes(direct=Route(url=spec.target.url))
     assert spec.target.pool_ref is not None
     name = spec.target.pool_ref.name
@@ -58,6 +59,20 @@ def routes_of(spec: LoadTestSpec, socket: Path) -> Routes:
         raise CannotMeasure(f"spec.target.poolRef.name: the running `slipstream run` has no pool {name}, but {', '.join(sorted(urls))}")
     layers, direct = urls[name]
     return Routes(direct=Route(url=direct), layers=Route(url=layers))
+
+
+def local_urls(config: dict[str, object] | None) -> dict[str, tuple[str, str]]:
+    """Pool → (URL of its layers, URL of its upstream), of an effective configuration as `status?full=1` gives it."""
+    decoded = msgspec.convert(config, RuntimeConfig | None)
+    found = {}
+    for pool in decoded.pools if decoded is not None else ():
+        bind = next((b for b in pool.binds if b.kind == "Local"), None)
+        if bind is not None:
+            upstream = pool.upstream
+            host = f"[{upstream.host}]" if ":" in upstream.host else upstream.host
+            scheme = "http" if upstream.tls.mode == "Disabled" else "https"
+            found[pool.name] = (f"http://{bind.address}:{bind.port}", f"{scheme}://{host}:{upstream.port}")
+    return found
 
 
 def measure(test: Resource, routes: Routes, runners: int | None, quiet: bool = False) -> Measured:
@@ -81,18 +96,37 @@ async def _run(plan: Plan, quiet: bool) -> Result:
 
 
 @contextlib.contextmanager
-def _bar(plan: Plan, quiet: bool):  # type: ignore[no-untyped-def]  # a generator of a callback
-    """A line that moves, on a terminal; a line each phase elsewhere."""
+def _bar(plan: Plan, quiet: bool) -> Iterator[Callable[[Moment], None]]:
+    """On a terminal a line that moves; elsewhere, as in a pipeline's log, a line for each phase."""
+    if quiet or not err.is_terminal:
+        yield (lambda moment: None) if quiet else _lines(plan)
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
+    with Progress(*columns, console=err, transient=True) as progress:
         task = progress.add_task("preparing", total=len(plan.phases), figures="")
-        yield _reporter(progress, task)
+
+        def report(moment: Moment) -> None:
+            progress.update(task, completed=moment.phase, description=_phase(moment), figures=_figures(moment))
+
+        yield report
 
 
-def _reporter(progress: Progress, task: TaskID) -> Callable[[Moment], None]:
+def _lines(plan: Plan) -> Callable[[Moment], None]:
+    said = -1
+
     def report(moment: Moment) -> None:
-        p95 = "" if moment.p95_ms is None else f", p95 {moment.p95_ms:.1f} ms"
-        figures = f"{moment.rps:,.0f}/s{p95}, {moment.failed} errors"
-        progress.update(task, completed=moment.phase, description=f"{moment.kind} {moment.stage} {moment.target}".strip(), figures=figures)
+        nonlocal said
+        if moment.phase != said:
+            said = moment.phase
+            err.print(escape(f"{moment.phase + 1}/{len(plan.phases)} {_phase(moment)}"))
 
     return report
+
+
+def _phase(moment: Moment) -> str:
+    return " ".join(filter(None, (moment.kind, moment.stage, moment.target)))
+
+
+def _figures(moment: Moment) -> str:
+    p95 = "" if moment.p95_ms is None else f", p95 {moment.p95_ms:.1f} ms"
+    return f"{moment.rps:,.0f}/s{p95}, {moment.failed} errors"

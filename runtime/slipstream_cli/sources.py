@@ -62,6 +62,11 @@ def load(source: Source) -> Loaded:
     return loaded
 
 
+def problems_of(loaded: Loaded) -> str:
+    """All problems, a line each: FILE:LINE: PATH: MESSAGE."""
+    return "\n".join(map(str, loaded.problems))
+
+
 def compile_source(source: Source, loaded: Loaded) -> Compiled:
     """The configuration for `slipstream run`. Problems in files have to be dealt with before."""
     resources = [_moved(resource, source) for resource in loaded.resources]

@@ -8,18 +8,19 @@ import socket
 import tempfile
 import urllib.request
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from slipstream_api.models import LoadTestSpec
 from slipstream_api.resources import Resource
 from slipstream_cli import admin
-from slipstream_cli.console import Exit, err, fail, out, table
+from slipstream_cli.console import Exit, err, escape, fail, out, table
 from slipstream_cli.demo.children import ChildFailed, Children, rss_bytes
-from slipstream_cli.demo.figures import figures, table_rows
+from slipstream_cli.demo.figures import NothingToShow, aborted, figures, table_rows
 from slipstream_cli.inspect import reused
 from slipstream_cli.loadtest import choose
 from slipstream_cli.measure import CannotMeasure, Measured, measure, routes_of
@@ -28,6 +29,10 @@ from slipstream_loadtest.report import as_json
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples"
 SERVER_READY = 60.0  # seconds: it reads the standard library once
+MEANING = (
+    "Medians of the repeats. Hit rate: of the answers, by their Cache-Status. Connection reuse: of the layers' calls to the server.\n"
+    "Memory: of the server; of server and layers."
+)
 
 
 def demo(
@@ -35,28 +40,34 @@ def demo(
 ) -> None:
     """Shows on this machine, in under two minutes, what the sample policies are worth: no cluster, nothing left running.
 
-    Starts the example memory server and `slipstream run`, then the same load directly and through the layers, in turns.
+    Starts the example memory server and `slipstream run`, then sends the sample load test's load directly and through the layers, in turns.
+    Hit rate: from the Cache-Status of the answers. Connection reuse: of the layers' connections to the server, from their own status.
 
-    Exit codes: 0 as promised, 1 less than promised (with the figures), 2 usage.
+    Exit codes: 0 as promised; 1 less than promised, with the figures, or it couldn't be measured; 2 usage; 130 ended by Ctrl-C.
+
+    Example: slipstream demo
     """
     if not samples.is_dir():
-        fail(f"{samples} isn't there: run the demo from a checkout, or name a folder with --samples")
-    _end_on_sigterm()
+        fail(f"{samples} isn't there: run the demo from a checkout of the repository, or name a folder with --samples")
+    if find_spec("memory_server") is None:
+        fail("the example memory server isn't installed: run the demo from a checkout (`make demo`)")
+    _end_on_signals()
     with tempfile.TemporaryDirectory(prefix="slipstream-demo-") as name, Children(Path(name)) as children:
         try:
             measured, reuse, memory = _measure(children, samples, Path(name))
         except (ChildFailed, SourceError, CannotMeasure) as error:
             fail(str(error), Exit.PROBLEMS)
-    raise typer.Exit(int(_show(measured, reuse, memory)))
+    raise typer.Exit(int(_show(as_json(measured.plan, measured.result, measured.verdict), reuse, memory)))
 
 
-def _end_on_sigterm() -> None:
-    """SIGTERM unwinds like Ctrl-C, so that the children are ended and the folder is removed."""
+def _end_on_signals() -> None:
+    """SIGTERM and a closed terminal unwind like Ctrl-C, so that the children are ended and the folder is removed."""
 
     def end(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, end)
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
 
 
 def _measure(children: Children, samples: Path, folder: Path) -> tuple[Measured, float, tuple[int, int]]:
@@ -75,32 +86,42 @@ def _measure(children: Children, samples: Path, folder: Path) -> tuple[Measured,
     err.print(f"load: {_described(test)}")
     assert isinstance(test.spec, LoadTestSpec)
     measured = measure(test, routes_of(test.spec, control), None)
+    _end_on_signals()  # measuring has put them back to their defaults
     pool = admin.get(control, "/status")["pools"][0]
     memory = rss_bytes(server.pid), rss_bytes(server.pid) + rss_bytes(layers.pid)
     return measured, reused(pool["connections"]) or 0.0, memory
 
 
-def _show(measured: Measured, reuse: float, memory: tuple[int, int]) -> Exit:
-    document = as_json(measured.plan, measured.result, measured.verdict)
-    columns = ("", "DIRECT", "THROUGH THE LAYERS", "CHANGE [95 %]", "VERDICT")
-    out.print(table("The same load, directly and through the layers", columns, table_rows(document, reuse, memory)))
+def _show(document: dict[str, Any], reuse: float, memory: tuple[int, int]) -> Exit:
+    if aborted(document):
+        err.print("[red]ended early:[/red] there are no figures")
+        return Exit.ABORTED
+    try:
+        shown, rows = figures(document, reuse), table_rows(document, reuse, memory)
+    except NothingToShow as error:
+        err.print(f"[red]nothing to show:[/red] {escape(str(error))}")
+        return Exit.PROBLEMS
+    out.print(table("The same load, directly and through the layers", ("", "DIRECT", "LAYERS", "CHANGE [95 %]", "VERDICT"), rows))
+    out.print(MEANING)
     for reason in document["reasons"]:
-        out.print(f"{reason['code']}: {reason['message']}")
-    shown = figures(document, reuse)
+        if reason["code"] == "GeneratorSaturated":
+            out.print(escape(f"This machine was busy with something else, so the figures are rough: {reason['message']}"))
     for line in shown.missed():
-        err.print(f"[red]less than promised:[/red] {line}")
+        err.print(f"[red]less than promised:[/red] {escape(line)}")
     out.print(shown.line())
     return Exit.PROBLEMS if shown.missed() else Exit.OK
 
 
 def _described(test: Resource) -> str:
+    """The load in words: nobody should have to guess what the figures are of."""
     spec = test.spec
     assert isinstance(spec, LoadTestSpec)
-    stages = ", ".join(f"{s.users} users for {s.duration}" for s in spec.stages)
-    words = sum(len(d.values) for d in spec.data)
-    weights = ", ".join(f"{s.weight} {s.name}" for s in spec.scenarios)
-    turns = f"{spec.comparison.repeats} times on each side in turns"
-    return f"{stages}, {turns}; {weights}; {words} words, a session for each user; every answer is checked"
+    stages = ", ".join(f"{f'{s.users} users' if s.users else f'{s.rate_per_second} calls a second'} for {s.duration}" for s in spec.stages)
+    total = sum(s.weight for s in spec.scenarios)
+    mix = ", ".join(f"{100 * s.weight / total:.4g} % {s.name}" for s in spec.scenarios)
+    lists = ", ".join(f"{len(d.values)} of {d.name}" for d in spec.data)
+    turns = f"{spec.comparison.repeats} times on each side in turns, no pause between calls"
+    return f"{stages}, {turns}; {mix}; drawn from {lists}; a session for each user; who asked and what is checked in every answer"
 
 
 @contextlib.contextmanager
