@@ -52,6 +52,11 @@ def result(story: World, name: str) -> Manifest:
     return story.condition("lt", name, "Succeeded")
 
 
+def measured(found: Manifest) -> bool:
+    """Passed; or, on cores that everything shares, not judged for the generator's own lag, which is what it must say then."""
+    return found["reason"] == "Passed" or (found["reason"] == "Inconclusive" and " lag is " in found["message"])
+
+
 def finished(story: World, name: str, run: int = 1, timeout: float = 120) -> Manifest:
     def look() -> Manifest | None:
         test = story.get("lt", name)
@@ -69,7 +74,7 @@ def test_passes_and_shows_its_columns(story: World) -> None:
     """RESULT RUN RUNNERS RPS P95 ERRORS DELTA are there, and `kubectl wait` works; a second run comes from `rerun`."""
     story.apply(load_test("good"))
     kubectl.run("wait", "--for=condition=Succeeded", "lt/good", "-n", story.namespace, "--timeout=120s", timeout=130)
-    header, row = kubectl.out("get", "loadtests", "good", "-n", story.namespace).splitlines()
+    header, row = kubectl.out("get", "loadtests.slipstream.dev", "good", "-n", story.namespace).splitlines()
     print(header, row, sep="\n")
     for column in ("RESULT", "RUN", "RUNNERS", "RPS", "P95", "ERRORS", "DELTA"):
         assert column in header.split()
@@ -122,7 +127,7 @@ def test_a_comparison_runs_direct_and_through_the_layers(story: World) -> None:
     story.apply(load_test("compared", stage="2s", comparison={"baseline": "Direct", "repeats": 4, "noisePercent": 3}))
     found = finished(story, "compared", timeout=180)
     status = story.get("lt", "compared")["status"]
-    assert found["reason"] == "Passed", found
+    assert measured(found), found
     assert status["summary"]["delta"].endswith("%"), status["summary"]
     stored = kubectl.json.loads(story.get("configmap", status["resultRef"]["name"])["data"]["result.json"])
     assert stored

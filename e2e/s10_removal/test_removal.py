@@ -44,6 +44,15 @@ def test_a_deleted_config_map_comes_back_and_nobody_notices(story: World) -> Non
     )
 
 
+def test_a_deleted_pool_leaves_pass_through(story: World) -> None:
+    """No pool, no layers, and still an answer at the same name; the pool comes back and so do the layers."""
+    story.delete("cachep", "memory")
+    story.delete("cpool", "memory")
+    eventually(
+        lambda: "Cache-Status" not in second(story), "pass-through", 180
+    )  # the reinstalled operator has new keys: the volume brings them
+
+
 def test_without_an_operator_sidecars_go_on_enforcing_and_new_pods_start(story: World) -> None:
     """The whole of slipstream-system is gone: hits are still hits, and a new pod of the workload starts and works."""
     kubectl.run("delete", "namespace", SYSTEM, "--timeout=90s", timeout=100)
@@ -56,13 +65,3 @@ def test_without_an_operator_sidecars_go_on_enforcing_and_new_pods_start(story: 
         kubectl.run("apply", "-k", str(ROOT / "manifests" / "default"))
         for name in ("slipstream-operator", "slipstream-injector"):
             kubectl.run("rollout", "status", f"deployment/{name}", "-n", SYSTEM, "--timeout=90s")
-
-
-def test_a_deleted_pool_leaves_pass_through(story: World) -> None:
-    """No pool, no layers, and still an answer at the same name."""
-    kubectl.delete("deployment", "newcomer", story.namespace)
-    story.delete("cachep", "memory")
-    story.delete("cpool", "memory")
-    eventually(
-        lambda: "Cache-Status" not in second(story), "pass-through", 180
-    )  # the reinstalled operator has new keys: the volume brings them

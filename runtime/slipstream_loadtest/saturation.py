@@ -16,7 +16,7 @@ from slipstream_loadtest.result import Window
 from slipstream_loadtest.units import show_ms
 
 LAG_SHARE: Final = 0.1  # of the measured p95: a larger lag is a visible part of what was measured
-LAG_FLOOR_MS: Final = 10.0  # what shared cores and CPU limits cost anyway, in short bursts
+LAG_FLOOR_MS: Final = 25.0  # a quarter of the period (100 ms) in which the kernel grants a container with a CPU limit its share
 CPU_LIMIT: Final = 90.0  # percent of one core: beyond, calls queue in the generator
 
 
