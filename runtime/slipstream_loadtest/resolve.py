@@ -8,13 +8,16 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Final, Literal
 
 from slipstream_loadtest.driver import Driver, TargetUnusable
 from slipstream_loadtest.http_driver import HttpDriver, Resolve
 from slipstream_loadtest.planmodel import Plan, Target
 from slipstream_loadtest.url_guard import check_address
+
+DNS_TIMEOUT: Final = 3.0  # seconds for one try; cluster DNS answers within milliseconds or is restarting
+DNS_TRIES: Final = 4
 
 
 def drivers_for(plan: Plan, environ: Mapping[str, str]) -> dict[str, Driver]:
@@ -32,13 +35,15 @@ def url_of(target: Target, environ: Mapping[str, str]) -> str:
     return url
 
 
-def resolver(kind: Literal["System", "DNS"]) -> Resolve:
-    """The function that resolves names in this way, and checks what it gets."""
-    look_up = _by_dns if kind == "DNS" else _by_system
+def resolver(kind: Literal["System", "DNS"], nameservers: Sequence[str] = ()) -> Resolve:
+    """The function that resolves names in this way, and checks what it gets. `nameservers`: in place of the system's, DNS only."""
 
     async def resolve(host: str, port: int) -> list[str]:
         try:
-            addresses = [host] if _is_address(host) else await look_up(host, port)
+            if _is_address(host):
+                addresses = [host]
+            else:
+                addresses = await (_by_dns(host, port, nameservers) if kind == "DNS" else _by_system(host, port))
         except OSError as error:
             raise TargetUnusable(f"{host} can't be resolved: {error}") from None
         for address in addresses:
@@ -62,16 +67,16 @@ async def _by_system(host: str, port: int) -> list[str]:
     return _one_family([(family, str(address[0])) for family, _, _, _, address in found])
 
 
-async def _by_dns(host: str, port: int) -> list[str]:
+async def _by_dns(host: str, port: int, nameservers: Sequence[str]) -> list[str]:
     import aiodns  # needs c-ares, and only runner pods need it
 
-    resolver = aiodns.DNSResolver(lookups="b")
+    channel = aiodns.DNSResolver(nameservers=nameservers or None, lookups="b", timeout=DNS_TIMEOUT, tries=DNS_TRIES)
     try:
-        found = await resolver.getaddrinfo(host, family=socket.AF_UNSPEC, port=port, type=socket.SOCK_STREAM)
+        found = await channel.getaddrinfo(host, family=socket.AF_UNSPEC, port=port, type=socket.SOCK_STREAM)
     except aiodns.error.DNSError as error:
         raise OSError(str(error)) from None
     finally:
-        await resolver.close()
+        await channel.close()
     return _one_family([(node.family, _text(node.addr[0])) for node in found.nodes])
 
 

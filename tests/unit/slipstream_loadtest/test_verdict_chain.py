@@ -111,7 +111,7 @@ def test_trap_T18_a_lag_that_is_a_tenth_of_the_p95_is_inconclusive():
 
 def test_trap_T18_start_lag_counts_like_loop_lag():
     """Calls that start late are the generator's fault."""
-    late = msgspec.structs.replace(lags(1), start_lag=lags(*[20] * 100).loop_lag)
+    late = msgspec.structs.replace(lags(1), start_lag=lags(*[50] * 100).loop_lag)
     assert codes(judged(a_series(a_plan(), [40] * 100), generator=late)) == ["GeneratorSaturated"]
 
 
