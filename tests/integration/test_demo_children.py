@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from slipstream_cli.demo.children import ChildFailed, Children, rss_bytes
+from slipstream_cli.demo.command import remove_leftovers
 
 SLEEPER = "import signal, sys; print('up', flush=True); signal.pause()"
 
@@ -86,3 +87,14 @@ def test_a_child_that_ends_early_is_quoted(tmp_path: Path) -> None:
         children.start("broken", "-c", "import sys; sys.exit('no such thing')")
         with pytest.raises(ChildFailed, match="no such thing"):
             children.wait_until("broken", lambda: False, 10)
+
+
+def test_a_folder_of_a_killed_demo_goes_with_the_next_one(tmp_path: Path) -> None:
+    """That of a demo which runs stays, and so does what isn't a demo's."""
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    killed, running, other = (tmp_path / f"slipstream-demo-{who}" for who in (f"{ended.pid}-a", f"{os.getpid()}-b", "notes"))
+    for folder in (killed, running, other):
+        folder.mkdir()
+    remove_leftovers(tmp_path)
+    assert [folder.exists() for folder in (killed, running, other)] == [False, True, True]

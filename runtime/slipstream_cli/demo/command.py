@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import signal
 import socket
 import tempfile
@@ -28,6 +30,7 @@ from slipstream_cli.sources import Source, SourceError
 from slipstream_loadtest.report import as_json
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples"
+FOLDER = "slipstream-demo-"
 SERVER_READY = 60.0  # seconds: it reads the standard library once
 MEANING = (
     "Medians of the repeats. Hit rate: of the answers, by their Cache-Status. Connection reuse: of the layers' calls to the server.\n"
@@ -52,12 +55,21 @@ def demo(
     if find_spec("memory_server") is None:
         fail("the example memory server isn't installed: run the demo from a checkout (`make demo`)")
     _end_on_signals()
-    with tempfile.TemporaryDirectory(prefix="slipstream-demo-") as name, Children(Path(name)) as children:
+    remove_leftovers(Path(tempfile.gettempdir()))
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as name, Children(Path(name)) as children:
         try:
             measured, reuse, memory = _measure(children, samples, Path(name))
         except (ChildFailed, SourceError, CannotMeasure) as error:
             fail(str(error), Exit.PROBLEMS)
     raise typer.Exit(int(_show(as_json(measured.plan, measured.result, measured.verdict), reuse, memory)))
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Folders of demos that were killed by SIGKILL, which leaves no time to remove them. Their names say whose they are."""
+    for path in folder.glob(f"{FOLDER}*"):
+        pid = path.name.removeprefix(FOLDER).partition("-")[0]
+        if pid.isdecimal() and path.stat().st_uid == os.getuid() and not Path("/proc", pid).exists() and Path("/proc/self").exists():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _end_on_signals() -> None:
