@@ -43,15 +43,12 @@ class Loaded:
 def load_paths(paths: Iterable[Path], namespace: str = "default") -> Loaded:
     """Every resource in these files and folders (not below), in the order of the file names."""
     files = list(_files(paths))
-    problems: list[Located] = []
-    resources: list[Resource] = []
-    ignored: list[str] = []
-    origins: dict[tuple[str, str, str], str] = {}
+    shelf = _Shelf(namespace)
     for file in files:
-        for document in _documents(file, problems):
-            for value in _flat(document.value):
-                _take(value, document, file, namespace, resources, problems, ignored, origins)
-    return Loaded(tuple(resources), tuple(sorted(problems)), tuple(ignored), tuple(map(str, files)), origins)
+        for document in shelf.documents(file):
+            for prefix, value in _flat(document.value):
+                shelf.take(value, _Place(str(file), document, prefix))
+    return Loaded(tuple(shelf.resources), tuple(sorted(shelf.problems)), tuple(shelf.ignored), tuple(map(str, files)), shelf.origins)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -62,49 +59,71 @@ def _files(paths: Iterable[Path]) -> Iterator[Path]:
             yield path
 
 
-def _documents(file: Path, problems: list[Located]) -> tuple[Document, ...]:
-    try:
-        return read_documents(file.read_text(encoding="utf-8"))
-    except YamlError as error:
-        problems.append(Located(str(file), error.line, "", error.message))
-    except UnicodeDecodeError:
-        problems.append(Located(str(file), 1, "", "is no UTF-8 text"))
-    except OSError as error:
-        problems.append(Located(str(file), 1, "", f"can't be read: {error.strerror}"))
-    return ()
-
-
-def _flat(value: Any) -> list[Any]:
-    """The items of a `kind: List`, or the value itself."""
+def _flat(value: Any) -> list[tuple[str, Any]]:
+    """The items of a `kind: List` with their paths in it, or the value itself."""
     if isinstance(value, dict) and value.get("kind") == "List" and isinstance(value.get("items"), list):
-        return list(value["items"])
-    return [value]
+        return [(f"items[{index}]", item) for index, item in enumerate(value["items"])]
+    return [("", value)]
 
 
-def _take(
-    value: Any,
-    document: Document,
-    file: Path,
-    namespace: str,
-    resources: list[Resource],
-    problems: list[Located],
-    ignored: list[str],
-    origins: dict[tuple[str, str, str], str],
-) -> None:
-    here = f"{file}:{document.line}"
-    if isinstance(value, dict) and not str(value.get("apiVersion", "")).startswith(f"{GROUP}/"):
-        ignored.append(f"{here}: {value.get('kind', 'a document without kind')} {(value.get('metadata') or {}).get('name', '')}".rstrip())
-        return
-    if found := validate(value):
-        problems += [Located(str(file), document.line_of(p.path), p.path, p.message) for p in found]
-        return
-    resource = to_resource(value, namespace)
-    key = (resource.kind, resource.namespace, resource.name)
-    if key in origins:
-        problems.append(Located(str(file), document.line, "metadata.name", f"{resource.kind} {resource.name} is in {origins[key]} too"))
-        return
-    origins[key] = here
-    resources.append(resource)
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a resource stands: `prefix` is its path in the document."""
+
+    file: str
+    document: Document
+    prefix: str
+
+    def line(self, path: str = "") -> int:
+        return self.document.line_of(".".join(filter(None, (self.prefix, path)))) if self.prefix or path else self.document.line
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line()}"
+
+
+@dataclass(slots=True)
+class _Shelf:
+    """What has been read so far."""
+
+    namespace: str
+    problems: list[Located] = field(default_factory=list)
+    resources: list[Resource] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
+    origins: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+    def documents(self, file: Path) -> tuple[Document, ...]:
+        try:
+            return read_documents(file.read_text(encoding="utf-8"))
+        except YamlError as error:
+            self.problems.append(Located(str(file), error.line, "", error.message))
+        except UnicodeDecodeError:
+            self.problems.append(Located(str(file), 1, "", "is no UTF-8 text"))
+        except OSError as error:
+            self.problems.append(Located(str(file), 1, "", f"can't be read: {error.strerror}"))
+        return ()
+
+    def take(self, value: Any, place: _Place) -> None:
+        if isinstance(value, dict) and not str(value.get("apiVersion", "")).startswith(f"{GROUP}/"):
+            self.ignored.append(f"{place}: {_what(value)}")
+            return
+        if found := validate(value):
+            self.problems += [Located(place.file, place.line(p.path), p.path, p.message) for p in found]
+            return
+        resource = to_resource(value, self.namespace)
+        key = (resource.kind, resource.namespace, resource.name)
+        if key in self.origins:
+            message = f"{resource.kind} {resource.name} is in {self.origins[key]} too: remove or rename one"
+            self.problems.append(Located(place.file, place.line("metadata.name"), "metadata.name", message))
+            return
+        self.origins[key] = str(place)
+        self.resources.append(resource)
+
+
+def _what(value: dict[str, Any]) -> str:
+    """Kind and name of a resource of somebody else's, as far as it has them."""
+    metadata = value.get("metadata")
+    name = metadata.get("name", "") if isinstance(metadata, dict) else ""
+    return f"{value.get('kind', 'a document without kind')} {name}".rstrip()
 
 
 def to_resource(value: dict[str, Any], namespace: str = "default") -> Resource:

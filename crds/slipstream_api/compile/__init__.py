@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 from slipstream_api import config as c
 from slipstream_api.compile import render
-from slipstream_api.compile.attach import policies_for, pools_of, resolve_refs
+from slipstream_api.compile.attach import policies_for, policies_targeting, pools_of, resolve_refs
 from slipstream_api.compile.findings import Finding
 from slipstream_api.compile.merge import Merged, merge
 from slipstream_api.compile.places import Placement, places
-from slipstream_api.compile.state import enforced, warning
+from slipstream_api.compile.state import enforced, warning, without_pool
 from slipstream_api.models import CachePolicySpec, ConnectionPoolSpec
 from slipstream_api.resources import Resource
 
@@ -61,11 +61,17 @@ def _findings(
 ) -> tuple[Finding, ...]:
     """Of the pools, and of each policy once, whatever number of pools it is for."""
     lost = [f for m in merged.values() for f in m.findings]
-    policies = {(p.kind, p.name): p for pool in pools for p in policies_for(pool, resources)}
+    behind: dict[tuple[str, str], tuple[Resource, int]] = {}  # each policy, and how many of the pools it stands before
+    for pool in pools:
+        for policy in policies_for(pool, resources):
+            behind[policy.kind, policy.name] = (policy, behind.get((policy.kind, policy.name), (policy, 0))[1] + 1)
     found = list(lost_pools)
     for pool in pools:
         found += warning(pool)
-    for policy in policies.values():
+    for policy, number in behind.values():
         of_policy = [f for f in lost if (f.kind, f.name) == (policy.kind, policy.name)]
-        found += [resolve_refs(policy, resources), *enforced(policy, of_policy), *of_policy, *warning(policy)]
+        found += [resolve_refs(policy, resources), *enforced(policy, of_policy, number), *of_policy, *warning(policy)]
+    for pool_lost in lost_pools:
+        for policy in policies_targeting(pool_lost.namespace, pool_lost.name, resources):
+            found += [resolve_refs(policy, resources), without_pool(policy, pool_lost), *warning(policy)]
     return tuple(sorted(set(found), key=lambda f: (f.kind, f.name, f.type, f.rule or "", f.message)))

@@ -40,7 +40,12 @@ def pools_of(namespace: str, workload: str, resources: Iterable[Resource]) -> tu
 
 def policies_for(pool: Resource, resources: Iterable[Resource]) -> tuple[Resource, ...]:
     """Policies that target a pool, oldest first."""
-    targeting = (r for r in resources if r.kind in POLICY_KINDS and r.namespace == pool.namespace and pool.name in target_names(r))
+    return policies_targeting(pool.namespace, pool.name, resources)
+
+
+def policies_targeting(namespace: str, pool: str, resources: Iterable[Resource]) -> tuple[Resource, ...]:
+    """Policies that target the pool of that name, oldest first."""
+    targeting = (r for r in resources if r.kind in POLICY_KINDS and r.namespace == namespace and pool in target_names(r))
     return tuple(sorted(targeting, key=lambda r: r.age))
 
 

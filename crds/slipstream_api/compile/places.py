@@ -22,14 +22,18 @@ def places(namespace: str, pools: Sequence[Resource], placement: Placement) -> P
 
 def _addresses(namespace: str, pools: Sequence[Resource]) -> Places:
     endpoints = {(e.host, e.port): e for e in plan_endpoints(namespace, (upstream_of(pool) for pool in pools))}
+    taken = set(endpoints)  # a port that a pool has is that pool's; one that two pools forward is the older one's
     found: Places = {}
     for pool in pools:
         assert isinstance(pool.spec, ConnectionPoolSpec)
         endpoint = endpoints[upstream_of(pool)]
         binds = [c.Bind(kind="Address", address=endpoint.address, port=endpoint.listen_port)]
-        if pool.spec.listen.intercept == "HostAlias":
+        further: list[int] = []
+        if pool.spec.listen.intercept == "HostAlias":  # without the alias nobody comes to the host's other ports here
             binds.append(c.Bind(kind="Alias", address=endpoint.address, port=endpoint.port))
-        raw = tuple(c.Passthrough(address=endpoint.address, port=port) for port in sorted(pool.spec.listen.passthrough_ports))
+            further = [port for port in sorted(pool.spec.listen.passthrough_ports) if (endpoint.host, port) not in taken]
+            taken.update((endpoint.host, port) for port in further)
+        raw = tuple(c.Passthrough(address=endpoint.address, port=port) for port in further)
         found[pool.name] = (tuple(binds), raw)
     return found
 

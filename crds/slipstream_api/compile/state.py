@@ -20,8 +20,14 @@ def warning(resource: Resource) -> tuple[Finding, ...]:
     return (finding(resource, Type.WARNING, "True", Reason.NOT_ENFORCED, message),)
 
 
-def enforced(policy: Resource, lost: Sequence[Finding]) -> tuple[Finding, ...]:
-    """Enforced (and Accepted=False where nothing is left) of a policy whose lost rules are `lost`."""
+def without_pool(policy: Resource, lost: Finding) -> Finding:
+    """Enforced=False of a policy before a pool that has lost its upstream to an older one (the finding about that pool)."""
+    message = f"ConnectionPool {lost.name} isn't in force, and so nothing before it is: {lost.message}"
+    return finding(policy, Type.ENFORCED, "False", Reason.OVERRIDDEN, message)
+
+
+def enforced(policy: Resource, lost: Sequence[Finding], pools: int = 1) -> tuple[Finding, ...]:
+    """Enforced (and Accepted=False where nothing is left) of a policy before so many pools; `lost`: one for each rule lost on a pool."""
     mode = getattr(policy.spec, "mode", "Enforce")
     if mode == "Disabled":
         return (finding(policy, Type.ENFORCED, "False", Reason.DISABLED, "spec.mode is Disabled"),)
@@ -31,7 +37,7 @@ def enforced(policy: Resource, lost: Sequence[Finding]) -> tuple[Finding, ...]:
         message = "in force" if mode == "Enforce" else f"in force: spec.mode is {mode}"
         return (finding(policy, Type.ENFORCED, "True", Reason.ENFORCED, message),)
     message = "; ".join(sorted({f.message for f in lost}))
-    if {(f.rule, f.message.split(" ", 1)[0]) for f in lost} >= _names(policy):
+    if len({f.message for f in lost}) == len(_names(policy)) * pools:
         return (
             finding(policy, Type.ACCEPTED, "False", Reason.CONFLICTED, message),
             finding(policy, Type.ENFORCED, "False", Reason.OVERRIDDEN, message),

@@ -166,3 +166,33 @@ def test_the_order_of_resources_does_not_matter(shuffled: list[Resource]) -> Non
     one, other = compile("default", "agent", RESOURCES), compile("default", "agent", shuffled)
     assert canonical(one.config) == canonical(other.config)
     assert one.findings == other.findings
+
+
+def test_a_policy_that_lost_its_rule_on_one_pool_is_in_force_on_the_other() -> None:
+    """Only what is lost before every pool makes a policy Conflicted."""
+    two = cache("new", rule("recall"), refs=("memory", "other"), age=1)
+    compiled = compile("default", "agent", [pool(), pool("other", port=9), cache("old", rule("recall"), age=5), two])
+    assert [r.policy for p in compiled.config.pools for r in p.cache_rules] == ["old", "new"]
+    assert said(compiled.findings, "new", "Accepted") == []
+    assert said(compiled.findings, "new", "Enforced") == [("False", "PartiallyEnforced", None), ("False", "PartiallyEnforced", "recall")]
+    both = cache("old", rule("recall"), refs=("memory", "other"), age=5)
+    compiled = compile("default", "agent", [pool(), pool("other", port=9), both, two])
+    assert said(compiled.findings, "new", "Accepted") == [("False", "Conflicted", None)]
+
+
+def test_a_policy_before_a_pool_without_upstream_is_told_so() -> None:
+    """The pool lost its upstream to an older one: nothing of the policy is in force, and the message names the pool."""
+    compiled = compile("default", "agent", [pool("younger"), pool("older", age=3), cache("reads", rule("recall"), refs=("younger",))])
+    assert said(compiled.findings, "reads", "Enforced") == [("False", "Overridden", None)]
+    message = next(f.message for f in compiled.findings if f.name == "reads" and f.type == "Enforced")
+    assert "ConnectionPool younger" in message
+    assert "ConnectionPool older is older" in message
+
+
+def test_a_port_is_forwarded_once_and_never_a_pools_own() -> None:
+    """As the injector gives them: only of aliased hosts, without the ports that pools have."""
+    one = pool("one", age=2, listen={"intercept": "HostAlias", "passthroughPorts": [9090, 9091]})
+    two = pool("two", age=1, port=9090, listen={"intercept": "HostAlias", "passthroughPorts": [9091, 9092]})
+    plain = pool("plain", port=9093, listen={"passthroughPorts": [9094]})
+    pools = {p.name: p for p in compile("default", "agent", [plain, two, one]).config.pools}
+    assert [[p.port for p in pools[name].passthrough] for name in ("one", "two", "plain")] == [[9091], [9092], []]
