@@ -16,8 +16,8 @@ from slipstream_loadtest.http_driver import HttpDriver, Resolve
 from slipstream_loadtest.planmodel import Plan, Target
 from slipstream_loadtest.url_guard import check_address
 
-DNS_TIMEOUT: Final = 3.0  # seconds for one try; cluster DNS answers within milliseconds or is restarting
-DNS_TRIES: Final = 4
+DNS_TIMEOUT: Final = 2.0  # seconds for the first try, twice as long for each further one; cluster DNS answers within milliseconds
+DNS_TRIES: Final = 3
 
 
 def drivers_for(plan: Plan, environ: Mapping[str, str]) -> dict[str, Driver]:
