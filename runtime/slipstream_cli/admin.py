@@ -48,6 +48,8 @@ def get(path: Path, url: str, query: dict[str, str] | None = None, headers: dict
         ) from None
     except PermissionError:
         raise NotRunning(f"{path} belongs to another user: name your own with --socket") from None
+    except OSError as error:
+        raise NotRunning(f"{path} can't be asked: {error}; name the socket of your `slipstream run` with --socket") from None
     finally:
         connection.close()
     if answer.status != 200:

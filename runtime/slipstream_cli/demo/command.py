@@ -31,6 +31,7 @@ from slipstream_loadtest.report import as_json
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples"
 FOLDER = "slipstream-demo-"
+LONGEST_PLACE = 103 - len("/slipstream-demo-4194304-12345678/socket")
 SERVER_READY = 60.0  # seconds: it reads the standard library once
 MEANING = (
     "Medians of the repeats. Hit rate: of the answers, by their Cache-Status. Connection reuse: of the layers' calls to the server.\n"
@@ -55,13 +56,20 @@ def demo(
     if find_spec("memory_server") is None:
         fail("the example memory server isn't installed: run the demo from a checkout (`make demo`)")
     _end_on_signals()
-    remove_leftovers(Path(tempfile.gettempdir()))
-    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-") as name, Children(Path(name)) as children:
+    place = _place()
+    remove_leftovers(place)
+    with tempfile.TemporaryDirectory(prefix=f"{FOLDER}{os.getpid()}-", dir=place) as name, Children(Path(name)) as children:
         try:
             measured, reuse, memory = _measure(children, samples, Path(name))
         except (ChildFailed, SourceError, CannotMeasure) as error:
             fail(str(error), Exit.PROBLEMS)
     raise typer.Exit(int(_show(as_json(measured.plan, measured.result, measured.verdict), reuse, memory)))
+
+
+def _place() -> Path:
+    """$TMPDIR, unless a socket's path in there would be longer than the kernel takes (107 bytes on Linux, 103 on macOS)."""
+    place = Path(tempfile.gettempdir())
+    return place if len(os.fsencode(place)) < LONGEST_PLACE else Path("/tmp")  # noqa: S108 - the folder made in there is ours alone
 
 
 def remove_leftovers(folder: Path) -> None:
@@ -85,7 +93,7 @@ def _end_on_signals() -> None:
 def _measure(children: Children, samples: Path, folder: Path) -> tuple[Measured, float, tuple[int, int]]:
     """Server, layers, load: the judged run, the share of reused connections, and the memory of both sides."""
     test = choose(Source((samples,)), "")
-    control = folder / "slipstream.sock"
+    control = folder / "socket"
     port = free_port()
     with _step("memory server: reads the docstrings of Python's standard library"):
         server = children.start("memory-server", "-m", "memory_server", "--port", str(port), "--db", str(folder / "memory.db"))

@@ -68,6 +68,7 @@ def test_what_nothing_enforces_yet_is_a_warning_and_no_problem(tmp_path: Path) -
         (("run", "-f", "{samples}", "--workload", "nobody"), "known are agent"),
         (("run", "-f", "{broken}"), "spec.upstream.port"),
         (("status", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
+        (("status", "--socket", "{tmp}/" + "long" * 30), "--socket"),
         (("status", "-o", "xml", "--socket", "{tmp}/none.sock"), "text or json"),
         (("explain", "/", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("explain", "/", "-H", "nonsense", "--socket", "{tmp}/none.sock"), "X-Session-Id: me"),
