@@ -163,7 +163,10 @@ async def serve(settings: RunnerSettings, environ: Mapping[str, str]) -> int:
     await site_runner.setup()
     try:
         site = web.TCPSite(site_runner, settings.host, settings.port)
-        await site.start()
+        try:
+            await site.start()
+        except OSError as error:
+            raise SettingsInvalid(f"{settings.host}:{settings.port} can't be listened on: {error}") from None
         print(f"runner {settings.index} of {settings.plan.runners} listens on {site_runner.addresses[0]}", flush=True)  # noqa: T201 - log
         await runner.run()
     finally:
@@ -213,6 +216,8 @@ def main() -> int:
         return uvloop.run(serve(settings, os.environ))
     except TargetUnusable as error:
         return _give_up(NOT_MEASURABLE, settings.termination_log, str(error))
+    except SettingsInvalid as error:
+        return _give_up(MADE_WRONG, settings.termination_log, str(error))
 
 
 def _give_up(code: int, termination_log: str, message: str) -> int:

@@ -270,6 +270,18 @@ async def test_a_pod_that_was_made_wrong_is_exit_code_2(tmp_path: Path):
     assert "JOB_COMPLETION_INDEX=7, but the plan has 1 runners" in runner.termination_log.read_text()
 
 
+async def test_a_port_that_is_taken_is_exit_code_2(tmp_path: Path):
+    """The operator could never reach it: said at once, with the address."""
+    runner = RunnerProcess(tmp_path, a_plan(URL))
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", runner.port))
+        taken.listen()
+        await runner.launch()
+        code, _ = await runner.end()
+    assert code == 2
+    assert f"127.0.0.1:{runner.port} can't be listened on" in runner.termination_log.read_text()
+
+
 async def test_a_runner_is_ready_when_its_sidecar_is(tmp_path: Path, target: ScriptedTarget):
     """Through the layers: Preparing until /readyz answers 200."""
     stages = [{"name": "s", "users": 1, "duration": "100ms"}]
