@@ -38,11 +38,19 @@ def cluster() -> str:
 
 
 @pytest.fixture(scope="session")
-def installed(cluster: str) -> str:
-    """Slipstream as `kubectl apply -k manifests/default` installs it; stays installed between runs."""
+def fresh() -> set[str]:
+    """Deployments that run this checkout's images already: a restart brings them, since they keep their tag between runs."""
+    return set()
+
+
+@pytest.fixture(scope="module")
+def installed(cluster: str, fresh: set[str]) -> str:
+    """Slipstream as `kubectl apply -k manifests/default` installs it; anew for each story, since the first one uninstalls it."""
     kubectl.run("apply", "-k", str(ROOT / "manifests" / "default"))
     for name in ("slipstream-operator", "slipstream-injector"):
-        kubectl.run("rollout", "restart", f"deployment/{name}", "-n", SYSTEM)  # images keep their tag between runs
+        if name not in fresh:
+            kubectl.run("rollout", "restart", f"deployment/{name}", "-n", SYSTEM)
+            fresh.add(name)
     for name in ("slipstream-operator", "slipstream-injector"):
         kubectl.run("rollout", "status", f"deployment/{name}", "-n", SYSTEM, "--timeout=90s")
     return SYSTEM

@@ -15,7 +15,7 @@ def standalone(case: Case) -> frozenset[str]:
     return frozenset(problem.path for document in read_documents(case.text) for problem in validate(document.value))
 
 
-def test_server_and_standalone_agree_on_every_document(installed: str) -> None:
+def test_server_and_standalone_agree_on_every_document(resources: str) -> None:
     """Both get the same text; a third opinion is what the corpus itself expects."""
     corpus = cases()
     assert len(corpus) >= 150
@@ -30,7 +30,7 @@ def test_server_and_standalone_agree_on_every_document(installed: str) -> None:
     assert differences == []
 
 
-def test_a_difference_would_be_seen(installed: str) -> None:
+def test_a_difference_would_be_seen(resources: str) -> None:
     """The control: a document that only one side is given an error of."""
     good = next(case for case in cases() if not case.refused)
     assert refused_paths(good.text) == frozenset()
