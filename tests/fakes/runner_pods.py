@@ -1,8 +1,9 @@
-"""A kubelet for runner Jobs: each becomes real runner processes on 127.0.0.2, .3, …, seen as pods of a FakeKube. Judges nothing."""
+"""A kubelet for runner Jobs: each becomes real runner processes on loopback, seen as pods of a FakeKube. Judges nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,12 @@ from typing import Any
 from slipstream_operator.kube.kinds import JOB, POD, Kind
 from slipstream_operator.loadtests.manifests import PLAN_FILE
 from tests.fakes.fake_kube import FakeKube
+
+
+def _address(index: int) -> str:
+    """Of this process alone: two runs of the tests on one machine don't take each other's runners for their own."""
+    pid = os.getpid()
+    return f"127.{16 + pid // 65536 % 16}.{pid // 256 % 256}.{pid % 128 * 2 + index % 2}" if index < 2 else f"127.9.{pid % 256}.{index}"
 
 
 class RunnerPods:
@@ -29,7 +36,7 @@ class RunnerPods:
     async def _pod(self, job: dict[str, Any], index: int) -> None:
         """One runner, from its pod's creation to its last phase."""
         template, name = job["spec"]["template"], f"{job['metadata']['name']}-{index}"
-        namespace, ip, uid = job["metadata"]["namespace"], f"127.0.0.{2 + index}", f"pod-{name}"
+        namespace, ip, uid = job["metadata"]["namespace"], _address(index), f"pod-{name}"
         container = template["spec"]["containers"][0]
         volume = template["spec"]["volumes"][0]["configMap"]["name"]
         plan = self.folder / f"{volume}-{index}.json"

@@ -31,7 +31,7 @@ class Outcome:
 
 def outcome(plan: Plan, run: str, encoded: Iterable[bytes], end: Conclude) -> Outcome:
     """Merges and judges. A run that ended by a cause of its own is never more than Inconclusive, whatever its parts say."""
-    parts, unlike = _parts(encoded)
+    parts, unlike = _parts(encoded, plan_hash(plan))
     result = merge(plan, parts, run)
     verdict = judge(plan, result)
     causes = [Reason(code=end.cause, message=end.message)] if end.cause else []
@@ -62,11 +62,17 @@ def _other(verdict: Verdict) -> tuple[Reason, ...]:
     return tuple(reason for reason in verdict.reasons if reason.code not in ("Passed", "Aborted"))
 
 
-def _parts(encoded: Iterable[bytes]) -> tuple[list[Part], list[str]]:
-    parts, unlike = [], []
+def _parts(encoded: Iterable[bytes], wanted: str) -> tuple[list[Part], list[str]]:
+    parts: list[Part] = []
+    unlike: list[str] = []
     for data in encoded:
         try:
-            parts.append(decode_part(data))
+            part = decode_part(data)
         except Unlike as error:
             unlike.append(str(error))
+            continue
+        if part.plan_hash == wanted:
+            parts.append(part)
+        else:
+            unlike.append(f"runner {part.index} measured another plan")
     return parts, unlike
