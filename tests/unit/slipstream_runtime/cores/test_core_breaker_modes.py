@@ -29,6 +29,7 @@ def test_forced_holds_whatever_happens_until_reset() -> None:
     circuit = Circuit(mode="Shadow")
     circuit.breaker.force("ForcedOpen", circuit.now)
     assert circuit.call() == REFUSED
+    assert circuit.breaker.refused == 1
     assert circuit.breaker.retry_after(circuit.now) == 0.0
     circuit.breaker.force("ForcedClosed", circuit.now)
     assert circuit.calls("xxxxxxxx") == "ForcedClosed"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream_runtime.cores.generations import MAX_LINGERING, MAX_TAGS, STRIPES, Generations, Snapshot
+from slipstream_runtime.cores.generations import EVERYTHING, MAX_LINGERING, MAX_TAGS, STRIPES, Generations, Snapshot
 
 
 def other_stripe(value: int) -> int:
@@ -97,6 +97,16 @@ def test_trap_10_a_write_of_unknown_outcome_invalidates_and_its_end_counts_once(
     other.end()
     assert generations.writes == 0
     assert not any(generations.writing)
+
+
+def test_a_write_to_everything_keeps_everything_from_being_stored() -> None:
+    """As a write whose path isn't in normal form is: wherever it goes, and whatever a read's own path is."""
+    generations = Generations()
+    write = generations.begin_write((EVERYTHING,), "/w//x")
+    elsewhere = a_capture(generations, path=other_path("/w//x"))
+    assert (elsewhere.current(), elsewhere.storable()) == (True, False)
+    write.end()
+    assert not elsewhere.current()
 
 
 def test_a_write_does_not_hold_up_reads_of_something_else() -> None:

@@ -7,7 +7,7 @@ import pytest
 from slipstream_api import config
 from slipstream_runtime.cores.fields import PlainField
 from slipstream_runtime.cores.identity import ALWAYS_KEYED
-from slipstream_runtime.cores.key import CacheRequest
+from slipstream_runtime.cores.key import NO_LIMIT, CacheRequest
 from tests.fakes.cores import Cached, a_cache_rule, lines
 
 PER_CALLER = config.Partition(type="PerCaller")
@@ -151,7 +151,21 @@ def test_no_store_goes_past_the_cache_and_pragma_counts_only_alone() -> None:
     """RFC 9111 §5.4."""
     assert read(lines(x_session_id="s", cache_control=["max-age=5", "no-store"])).bypass == "no-store"
     assert read(lines(x_session_id="s", pragma="no-cache")).refresh
+    assert not read(lines(x_session_id="s", pragma="other", user_agent="no-cache")).refresh
     assert not read(lines(x_session_id="s", pragma="no-cache", cache_control="max-age=5")).refresh
+
+
+def test_an_ordinary_request_asks_for_nothing_special() -> None:
+    """Negative control of all of the above."""
+    request = read(lines(x_session_id="s", user_agent="x"))
+    assert (request.bypass, request.credential, request.refresh, request.only_if_cached, request.limited) == (
+        "",
+        False,
+        False,
+        False,
+        False,
+    )
+    assert (request.max_age, request.min_fresh) == (NO_LIMIT, 0)
 
 
 def test_what_makes_answers_interchangeable_is_part_of_the_key_lives_are_not() -> None:

@@ -145,6 +145,7 @@ def test_trap_32_when_the_upstream_is_down_waiters_fail_at_once_and_so_do_newcom
     assert owner.failed == []  # the third dial may still succeed
     owner.refused()
     assert owner.failed == [("w0", "Connect"), ("w1", "Connect"), ("w2", "Connect")]
+    assert owner.core.stats.connections_errors == 3
     owner.acquire("new")
     assert owner.failed[3:] == [("new", "Connect")]
     owner.now += backoff.FIRST

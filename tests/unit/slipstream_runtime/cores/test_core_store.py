@@ -128,7 +128,8 @@ def test_trap_16_one_large_answer_cannot_flush_the_store() -> None:
     assert cached.put(NOW, cached.key(target="/recall?q=fits"), body=b"x" * 10_000) == ""
     assert cached.store.get(cached.key(), cached.plan, NOW) is not None
     assert cached.store.refusals == 1
-    assert not Cached(store=a_store(max_bytes=5_000)).store.admits(0, 5_000)
+    exact = Cached(store=a_store(max_bytes=entry_size(10, 100), max_entry_bytes=100)).store
+    assert [exact.admits(10, 100), exact.admits(11, 100), exact.admits(10, 101)] == [True, False, False]
 
 
 def test_storing_again_replaces_and_counts_once() -> None:
@@ -216,7 +217,7 @@ def test_new_bounds_keep_what_still_fits() -> None:
     keys = [cached.key(target=f"/recall?q={n}") for n in range(4)]
     for n, key in enumerate(keys):
         cached.put(NOW, key, body=b"x" * (5_000 if n == 3 else 10))
-    cached.store.reconfigure(a_store(max_entry_bytes=100, max_entries=2))
+    cached.store.reconfigure(a_store(max_entry_bytes=10, max_entries=2))
     assert [cached.store.get(key, cached.plan, NOW) is not None for key in keys] == [False, True, True, False]
     cached.store.clear()
     assert (len(cached.store), cached.store.bytes, cached.plan.counters.bytes) == (0, 0, 0)
