@@ -26,6 +26,9 @@ BASES: dict[str, Any] = {
 }
 
 
+UNREADABLE = object()  # of a scalar that kubectl can't read
+
+
 class Raw(str):
     """YAML text that is rendered as it is."""
 
@@ -97,3 +100,13 @@ def _flow(value: Any) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_flow, value)) + "]"
     return json.dumps(value)
+
+
+def scalars() -> tuple[tuple[str, Any], ...]:
+    """(what is written, what kubectl reads); `error` where it can't read it. Whole numbers beyond 64 bits travel as floats."""
+    found = []
+    for line in (FOLDER / "scalars.txt").read_text().splitlines():
+        if not line.startswith("#"):
+            text, read = line.split(" => ", 1)
+            found.append((text, UNREADABLE if read == "error" else json.loads(read)))
+    return tuple(found)

@@ -196,3 +196,17 @@ def test_a_port_is_forwarded_once_and_never_a_pools_own() -> None:
     plain = pool("plain", port=9093, listen={"passthroughPorts": [9094]})
     pools = {p.name: p for p in compile("default", "agent", [plain, two, one]).config.pools}
     assert [[p.port for p in pools[name].passthrough] for name in ("one", "two", "plain")] == [[9091], [9092], []]
+
+
+def test_a_resource_without_a_time_stamp_is_younger_than_all_that_have_one() -> None:
+    """A file beside a cluster's resources never takes a rule from them, whatever its name; two files go by name."""
+    from_file = to_resource(
+        {
+            "apiVersion": "slipstream.dev/v1alpha1",
+            "kind": "CachePolicy",
+            "metadata": {"name": "a"},
+            "spec": {"targetRefs": [REF], "rules": [rule("recall")]},
+        }
+    )
+    compiled = compile("default", "agent", [pool(), from_file, cache("z", rule("recall"))])
+    assert [r.policy for r in compiled.config.pools[0].cache_rules] == ["z"]
