@@ -6,6 +6,7 @@ import pytest
 
 from slipstream_api import config
 from slipstream_runtime.cores.directives import delta_seconds, http_date
+from slipstream_runtime.cores.fields import split_list
 from slipstream_runtime.cores.freshness import Storing, judge
 from tests.fakes.cores import Cached, a_cache_rule, lines
 
@@ -158,6 +159,21 @@ def test_vary_is_accepted_where_the_key_covers_it(vary: str, stored: bool) -> No
     """Every line it names must be part of the key or the partition."""
     assert (judged({"vary": vary}).detail == "") == stored
     assert judged({"vary": vary}, key=config.CacheKey(headers=("accept-language", "Origin"))).detail == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "pieces"),
+    [
+        ("A, b,,c ", ["a", "b", "c"]),
+        ('a="x,y", b', ['a="x,y"', "b"]),
+        (r'a="x\",y", b', [r'a="x\",y"', "b"]),
+        ('a="never closed, b', ['a="never closed, b']),
+        ('"a","b"', ['"a"', '"b"']),
+    ],
+)
+def test_a_list_splits_at_commas_outside_quotes(value: str, pieces: list[str]) -> None:
+    """RFC 9110 §5.6.1; names are compared in lower case."""
+    assert split_list(value.encode()) == [piece.encode() for piece in pieces]
 
 
 def test_ignore_disregards_cache_control_but_not_what_an_answer_is() -> None:

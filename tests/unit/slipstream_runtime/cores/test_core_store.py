@@ -137,7 +137,7 @@ def test_storing_again_replaces_and_counts_once() -> None:
     cached = Cached()
     cached.put(NOW, body=b"x" * 500)
     cached.put(NOW, body=b"y")
-    assert (len(cached.store), cached.plan.counters.entries) == (1, 1)
+    assert (len(cached.store), cached.plan.counters.entries, cached.plan.counters.stored) == (1, 1, 2)
     assert cached.store.bytes == cached.plan.counters.bytes == entry_size(len(b"HTTP/1.1 200 OK"), 1)
 
 
@@ -204,7 +204,12 @@ def test_a_pool_that_was_gone_comes_back_without_its_answers() -> None:
     cached.put(NOW)
     again = Cached(cache=PoolCache(SECRET, Dice()))
     assert cached.store.get(cached.key(), again.plan, NOW) is None
-    assert cached.plan.counters.entries == 0
+    assert (cached.plan.counters.entries, cached.store.invalidations) == (0, 1)
+    untagged = Cached(a_cache_rule(tags=()))  # no tag whose invalidations could have changed
+    untagged.put(NOW)
+    untagged.cache.commit(config.Pool(name="memory", upstream=untagged.pool.upstream))
+    untagged.cache.commit(untagged.pool)
+    assert untagged.store.get(untagged.key(), untagged.plan, NOW) is None
     cached.put(NOW)
     cached.cache.commit(config.Pool(name="memory", upstream=cached.pool.upstream))
     cached.cache.commit(cached.pool)
