@@ -1,4 +1,4 @@
-"""Story 10: pool deleted, ConfigMap deleted, operator uninstalled: traffic goes on."""
+"""Story 10: ConfigMap deleted, operator uninstalled: traffic goes on."""
 
 from __future__ import annotations
 
@@ -42,15 +42,6 @@ def test_a_deleted_config_map_comes_back_and_nobody_notices(story: World) -> Non
         ),
         "the ConfigMap is back",
     )
-
-
-def test_a_deleted_pool_leaves_pass_through(story: World) -> None:
-    """No pool, no layers, and still an answer at the same name; the pool comes back and so do the layers."""
-    story.delete("cachep", "memory")
-    story.delete("cpool", "memory")
-    eventually(
-        lambda: "Cache-Status" not in second(story), "pass-through", 180
-    )  # the reinstalled operator has new keys: the volume brings them
 
 
 def test_without_an_operator_sidecars_go_on_enforcing_and_new_pods_start(story: World) -> None:
