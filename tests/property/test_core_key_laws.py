@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from slipstream_api import config
 from slipstream_runtime.cores.directives import Directives, delta_seconds, http_date
 from slipstream_runtime.cores.fields import PlainField, split_list
-from slipstream_runtime.cores.identity import ALWAYS_KEYED
+from slipstream_runtime.cores.identity import ALWAYS_KEYED, FLAGS
 from slipstream_runtime.cores.route import fold, is_normal
 from tests.fakes.cores import Cached, a_cache_rule
 
@@ -50,6 +50,16 @@ def test_what_does_not_separate_does_not_matter(request: tuple[bytes, list], noi
     for line, at in noise:
         mixed.insert(at, line)
     assert key_of(target, mixed) == key_of(target, named)
+
+
+@given(st.sampled_from(SEPARATING), st.sampled_from(SEPARATING), st.binary(max_size=4), st.binary(max_size=4), st.binary(max_size=2))
+def test_trap_01_two_lines_are_never_taken_for_one(one: bytes, other: bytes, value: bytes, rest: bytes, glue: bytes) -> None:
+    """Even where a value holds what the encoding itself writes between two lines: the number of a name, a length."""
+    number = (PLAN.interest.by_name[other] >> FLAGS).to_bytes(2, "big")
+    separate = key_of(b"/", [(one, value), (other, rest)])
+    for between in (b"", b",", b":", glue, number, number + len(rest).to_bytes(4, "big"), b"%d:" % len(rest)):
+        assert key_of(b"/", [(one, value + between + rest)]) != separate
+        assert key_of(b"/", [(one, value + between), (other, rest)]) != separate or not between
 
 
 @given(st.lists(separating, max_size=4), st.integers(0, 3))
