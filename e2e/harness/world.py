@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from e2e.harness import kubectl
+from e2e.harness import kubectl, workloads
 from e2e.harness.waiting import eventually
 from e2e.harness.workloads import AGENT_PORT
 
@@ -38,6 +38,15 @@ class World:
         for name in deployments:
             kubectl.run("rollout", "status", f"deployment/{name}", "-n", self.namespace, f"--timeout={timeout:.0f}s", timeout=timeout + 10)
 
+    def settle_cached_agent(self, replicas: int = 1) -> World:
+        """Pool, cache, memory server and an agent, with the cache in force on every pod; what most stories begin with."""
+        self.apply(workloads.pool(), workloads.cache(), workloads.agent_source(), *workloads.memory_server())
+        self.ready("memory-server")
+        self.apply(workloads.agent("agent", "agent", replicas=replicas))
+        self.ready("agent")
+        self.wait_condition("cachep", "memory", "Ready", "True")
+        return self
+
     def agent(self, app: str = "agent") -> str:
         """Name of the one ready pod of an agent."""
         return str(self.pods(app)[0]["metadata"]["name"])
@@ -48,6 +57,12 @@ class World:
         query += [("body", body)] if body else []
         query += [("header", f"X-Session-Id:{session}")] if session else []
         return kubectl.pod_get(self.namespace, pod, port, "/ask", query)
+
+    def read_twice(self, url: str, app: str = "agent") -> dict[str, str]:
+        """Headers of the second of two equal reads by one session, both of which succeed."""
+        answers = [self.ask(self.agent(app), url, session="s") for _ in range(2)]
+        assert [answer["status"] for answer in answers] == [200, 200], answers
+        return dict(answers[1]["headers"])
 
     def agent_get(self, pod: str, path: str, query: Sequence[tuple[str, str]] = (), port: int = AGENT_PORT) -> Any:
         """Another of the agent's own paths."""

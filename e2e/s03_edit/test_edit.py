@@ -17,12 +17,7 @@ EDITS = 50
 @pytest.fixture(scope="module")
 def story(world: World) -> World:
     """Two pods of one agent."""
-    world.apply(workloads.pool(), workloads.cache(), workloads.agent_source(), *workloads.memory_server())
-    world.ready("memory-server")
-    world.apply(workloads.agent("agent", "agent", replicas=2))
-    world.ready("agent")
-    world.wait_condition("cachep", "memory", "Ready", "True")
-    return world
+    return world.settle_cached_agent(2)
 
 
 def programmed(story: World, generation: int) -> bool:

@@ -24,12 +24,7 @@ URL = "http://memory-server:8080/episodic/recall?q=json"
 @pytest.fixture(scope="module")
 def story(world: World) -> World:
     """One agent with a working cache."""
-    world.apply(workloads.pool(), workloads.cache(), workloads.agent_source(), *workloads.memory_server())
-    world.ready("memory-server")
-    world.apply(workloads.agent("agent", "agent"))
-    world.ready("agent")
-    world.wait_condition("cachep", "memory", "Ready", "True")
-    return world
+    return world.settle_cached_agent()
 
 
 def still_in_force(story: World) -> None:

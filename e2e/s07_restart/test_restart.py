@@ -15,12 +15,7 @@ from e2e.s06_loadtest.test_loadtest import finished, load_test, measured, result
 @pytest.fixture(scope="module")
 def story(world: World) -> World:
     """An agent under steady load, whose pool a load test measures too."""
-    world.apply(workloads.pool(), workloads.cache(), workloads.agent_source(), *workloads.memory_server())
-    world.ready("memory-server")
-    world.apply(workloads.agent("agent", "agent"))
-    world.ready("agent")
-    world.wait_condition("cachep", "memory", "Ready", "True")
-    return world
+    return world.settle_cached_agent()
 
 
 def kill_operator() -> str:

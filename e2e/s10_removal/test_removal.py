@@ -14,27 +14,15 @@ URL = "http://memory-server:8080/episodic/recall?q=pipe"
 
 @pytest.fixture(scope="module")
 def story(world: World) -> World:
-    world.apply(workloads.pool(), workloads.cache(), workloads.agent_source(), *workloads.memory_server())
-    world.ready("memory-server")
-    world.apply(workloads.agent("agent", "agent"))
-    world.ready("agent")
-    world.wait_condition("cachep", "memory", "Ready", "True")
-    return world
-
-
-def second(story: World) -> dict[str, str]:
-    """Headers of the second of two equal reads, both of which succeed."""
-    answers = [story.ask(story.agent(), URL, session="s") for _ in range(2)]
-    assert [a["status"] for a in answers] == [200, 200], answers
-    return dict(answers[1]["headers"])
+    return world.settle_cached_agent()
 
 
 def test_a_deleted_config_map_comes_back_and_nobody_notices(story: World) -> None:
     """Drift is mended by the operator; the sidecar keeps what it has meanwhile."""
-    assert "hit" in second(story)["Cache-Status"]
+    assert "hit" in story.read_twice(URL)["Cache-Status"]
     uid = story.get("configmap", "slipstream-agent")["metadata"]["uid"]
     story.delete("configmap", "slipstream-agent")
-    assert "hit" in second(story)["Cache-Status"]
+    assert "hit" in story.read_twice(URL)["Cache-Status"]
     eventually(
         lambda: (
             kubectl.exists("configmap", "slipstream-agent", story.namespace)
@@ -48,7 +36,7 @@ def test_without_an_operator_sidecars_go_on_enforcing_and_new_pods_start(story: 
     """The whole of slipstream-system is gone: hits are still hits, and a new pod of the workload starts and works."""
     kubectl.run("delete", "namespace", SYSTEM, "--timeout=90s", timeout=100)
     try:
-        assert "hit" in second(story)["Cache-Status"]
+        assert "hit" in story.read_twice(URL)["Cache-Status"]
         story.apply(workloads.agent("newcomer", "agent"))
         story.ready("newcomer")
         assert story.ask(story.agent("newcomer"), URL, session="s")["status"] == 200

@@ -11,11 +11,7 @@ URL = "http://memory-server:8080/episodic/recall?q=sha"
 
 
 def carries_a_working_sidecar(world: World) -> None:
-    world.apply(workloads.pool(), workloads.cache(), workloads.agent_source(), *workloads.memory_server())
-    world.ready("memory-server")
-    world.apply(workloads.agent("agent", "agent"))
-    world.ready("agent")
-    world.wait_condition("cachep", "memory", "Ready", "True")
+    world.settle_cached_agent()
     pod = world.pods("agent")[0]
     assert [c["name"] for c in pod["spec"]["initContainers"]] == ["slipstream"]
     assert "hit" in [world.ask(world.agent(), URL, session="s") for _ in range(2)][1]["headers"]["Cache-Status"]

@@ -55,8 +55,7 @@ async def test_direct_names_come_from_dns(nameserver: str):
 async def test_direct_names_never_come_from_the_hosts_file(nameserver: str):
     """A name that the hosts file knows: by the system it is the file's address (the control), by DNS alone it isn't."""
     named = names_in_hosts_file()
-    if not named:
-        pytest.skip("the hosts file of this machine has no name but localhost")
+    assert named, "give this machine a name in its hosts file: with localhost alone the control can't be made"
     address, name = named[0]
     assert address in await resolver("System")(name, 80)
     assert await resolver("DNS", [nameserver])(name, 80) == ["127.0.0.9"]

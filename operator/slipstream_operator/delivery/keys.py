@@ -16,6 +16,7 @@ from itertools import zip_longest
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from slipstream_api.envelope import dump_key
 from slipstream_operator.errors import Permanent
 
 
@@ -38,7 +39,7 @@ class SigningKey:
 
     def public(self) -> str:
         """Base64 of the raw public key."""
-        return base64.b64encode(self.private.public_key().public_bytes_raw()).decode()
+        return dump_key(self.private.public_key())
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from slipstream_api.config import canonical
 from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.kube.client import Kube
@@ -18,6 +16,7 @@ from slipstream_operator.loadtests import decide as d
 from slipstream_operator.loadtests.apply import Applier, Unplannable
 from slipstream_operator.loadtests.client import RunnerClient
 from slipstream_operator.loadtests.gather import Gathered, Gatherer, Memory
+from slipstream_operator.loadtests.runkey import spec_digest
 from slipstream_operator.policies import PolicyEntry
 from slipstream_operator.queue import Limits, Observer, Run, WorkQueue
 
@@ -105,5 +104,4 @@ class LoadTests:
 
 def _record(entry: PolicyEntry) -> dict[str, Any]:
     spec = entry.spec.model_dump(by_alias=True, mode="json") if entry.spec is not None else {}
-    digest = hashlib.sha256(canonical(spec)).hexdigest()[:12]
-    return {"kind": entry.kind, "name": entry.name, "generation": entry.generation, "hash": digest}
+    return {"kind": entry.kind, "name": entry.name, "generation": entry.generation, "hash": spec_digest(spec)}

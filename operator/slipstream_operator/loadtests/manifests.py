@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slipstream_api.sidecar import RUNNER_PORT
+from slipstream_operator.kube.kinds import LOAD_TEST
 from slipstream_operator.loadtests.facts import LoadTestFacts
+from slipstream_operator.names import FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUNNER
 
 PLAN_DIR: Final = "/etc/slipstream-plan"
 PLAN_FILE: Final = "plan.json"
 RESULT_FILE: Final = "result.json"
 LABEL_TEST: Final = "slipstream.dev/loadtest"
 LABEL_RUN: Final = "slipstream.dev/run"
-LABEL_ROLE: Final = "slipstream.dev/role"
-LABEL_WORKLOAD: Final = "slipstream.dev/workload"
 
 Manifest = dict[str, Any]
 
@@ -65,7 +65,7 @@ def _config_map(test: LoadTestFacts, run: int, suffix: str, data: dict[str, str]
 
 def job(test: LoadTestFacts, run: int, count: int, seconds: int, workload: str, pod: RunnerPod) -> Manifest:
     """The Indexed Job: `count` runners, none replaced, all gone `seconds` after the start whatever happens."""
-    labels = {LABEL_TEST: test.name, LABEL_RUN: str(run), LABEL_ROLE: "runner"} | ({LABEL_WORKLOAD: workload} if workload else {})
+    labels = {LABEL_TEST: test.name, LABEL_RUN: str(run), LABEL_ROLE: ROLE_RUNNER} | ({LABEL_WORKLOAD: workload} if workload else {})
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -127,11 +127,11 @@ def _metadata(test: LoadTestFacts, run: int, name: str) -> Manifest:
     return {
         "name": name,
         "namespace": test.namespace,
-        "labels": {LABEL_TEST: test.name, LABEL_RUN: str(run), "app.kubernetes.io/managed-by": "slipstream-operator"},
+        "labels": {LABEL_TEST: test.name, LABEL_RUN: str(run), LABEL_MANAGED_BY: FIELD_MANAGER},
         "ownerReferences": [
             {
-                "apiVersion": "slipstream.dev/v1alpha1",
-                "kind": "LoadTest",
+                "apiVersion": LOAD_TEST.api_version,
+                "kind": LOAD_TEST.kind,
                 "name": test.name,
                 "uid": test.uid,
                 "controller": True,

@@ -18,5 +18,9 @@ NOT_PART_OF_A_RUN: Final = frozenset({"suspend", "history", "ttlAfterFinished", 
 def run_key(spec: Mapping[str, Any], tick: str = "") -> str:
     """`spec:<12 hex>/rerun:<string>/tick:<RFC 3339 or empty>` of a LoadTest's spec as the API server holds it."""
     matters = {field: value for field, value in spec.items() if field not in NOT_PART_OF_A_RUN}
-    digest = hashlib.sha256(canonical(matters)).hexdigest()[:12]
-    return f"spec:{digest}/rerun:{spec.get('rerun', '')}/tick:{tick}"
+    return f"spec:{spec_digest(matters)}/rerun:{spec.get('rerun', '')}/tick:{tick}"
+
+
+def spec_digest(spec: Mapping[str, Any]) -> str:
+    """12 hex digits of a spec, or of a part of one, by which two are told apart in a status."""
+    return hashlib.sha256(canonical(spec)).hexdigest()[:12]
