@@ -62,14 +62,16 @@ def world(installed: str, request: pytest.FixtureRequest) -> Iterator[World]:
     story = request.module.__name__.rsplit(".", 1)[-1].removeprefix("test_").replace("_", "-")[:24]
     name = f"e2e-{story}-{uuid.uuid4().hex[:5]}"
     kubectl.run("create", "namespace", name)
-    yield World(name)
+    made = World(name)
+    made.injector_answers()
+    yield made
     if not os.environ.get("SLIPSTREAM_E2E_KEEP"):
         kubectl.delete("namespace", name, "", "--wait=false")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
-    """A failed story shows its namespace: resources, pods, events, the operator's last words."""
+    """A failed story shows its namespace: resources, pods, events, the last words of sidecars and operator."""
     report = yield
     world = getattr(item, "funcargs", {}).get("world")
     if report.when == "call" and report.failed and isinstance(world, World):
@@ -77,6 +79,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             ("policies", ["get", "cpool,cachep,cbk,lt", "-o", "wide", "-n", world.namespace]),
             ("pods", ["get", "pods", "-o", "wide", "-n", world.namespace]),
             ("events", ["get", "events", "-n", world.namespace, "--sort-by=.lastTimestamp"]),
+            ("sidecars", ["logs", "-l", "slipstream.dev/workload", "-c", "slipstream", "-n", world.namespace, "--prefix"]),
             ("operator", ["logs", "deployment/slipstream-operator", "-n", SYSTEM, "--tail=60"]),
         ):
             done = kubectl.run(*args, check=False)

@@ -23,12 +23,3 @@ def eventually(look: Callable[[], T], what: str, timeout: float = 30.0, pause: f
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {timeout:g} s: {what}; last seen: {seen!r}")
         time.sleep(pause)
-
-
-def stays(look: Callable[[], object], what: str, seconds: float = 3.0, pause: float = 0.25) -> None:
-    """`look` is truthy for so many seconds; fails the first time it isn't."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        seen = look()
-        assert seen, f"did not stay so: {what}; last seen: {seen!r}"
-        time.sleep(pause)

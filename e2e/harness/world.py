@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from e2e.harness import kubectl, workloads
 from e2e.harness.waiting import eventually
 from e2e.harness.workloads import AGENT_PORT
@@ -37,6 +39,18 @@ class World:
         """Waits for rollouts."""
         for name in deployments:
             kubectl.run("rollout", "status", f"deployment/{name}", "-n", self.namespace, f"--timeout={timeout:.0f}s", timeout=timeout + 10)
+
+    def injector_answers(self) -> None:
+        """Waits until the API server reaches the injector: a ready pod precedes the node's rules for its Service. By dry runs."""
+        template = workloads.agent("probe", "probe")["spec"]["template"]
+        metadata = {"name": "probe", "labels": template["metadata"]["labels"]}
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": template["spec"]}
+
+        def injected() -> bool:
+            made = kubectl.out("create", "--dry-run=server", "-o", "yaml", "-n", self.namespace, "-f", "-", stdin=yaml.safe_dump(pod))
+            return any(c["name"] == "slipstream" for c in yaml.safe_load(made)["spec"].get("initContainers", ()))
+
+        eventually(injected, "a pod made now gets a sidecar", 60)
 
     def settle_cached_agent(self, replicas: int = 1) -> World:
         """Pool, cache, memory server and an agent, with the cache in force on every pod; what most stories begin with."""

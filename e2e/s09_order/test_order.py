@@ -60,6 +60,7 @@ def test_a_pod_created_while_the_injector_is_down_is_reported(story: World) -> N
     finally:
         kubectl.run("scale", "deployment/slipstream-injector", "--replicas=2", "-n", SYSTEM)
         kubectl.run("rollout", "status", "deployment/slipstream-injector", "-n", SYSTEM, "--timeout=60s")
+        story.injector_answers()
     kubectl.run("rollout", "restart", "deployment/orphan", "-n", story.namespace)
     story.ready("orphan")
     story.wait_condition("cpool", "orphan", "Injected", "True")

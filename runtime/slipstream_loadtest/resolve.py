@@ -9,15 +9,13 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Final, Literal
+from typing import Literal
 
+from slipstream_api.dns import lookup
 from slipstream_loadtest.driver import Driver, TargetUnusable
 from slipstream_loadtest.http_driver import HttpDriver, Resolve
 from slipstream_loadtest.planmodel import Plan, Target
 from slipstream_loadtest.url_guard import check_address
-
-DNS_TIMEOUT: Final = 2.0  # seconds for the first try, twice as long for each further one; cluster DNS answers within milliseconds
-DNS_TRIES: Final = 3
 
 
 def drivers_for(plan: Plan, environ: Mapping[str, str]) -> dict[str, Driver]:
@@ -68,20 +66,7 @@ async def _by_system(host: str, port: int) -> list[str]:
 
 
 async def _by_dns(host: str, port: int, nameservers: Sequence[str]) -> list[str]:
-    import aiodns  # needs c-ares, and only runner pods need it
-
-    channel = aiodns.DNSResolver(nameservers=nameservers or None, lookups="b", timeout=DNS_TIMEOUT, tries=DNS_TRIES)
-    try:
-        found = await channel.getaddrinfo(host, family=socket.AF_UNSPEC, port=port, type=socket.SOCK_STREAM)
-    except aiodns.error.DNSError as error:
-        raise OSError(str(error)) from None
-    finally:
-        await channel.close()
-    return _one_family([(node.family, _text(node.addr[0])) for node in found.nodes])
-
-
-def _text(address: bytes | str) -> str:
-    return address.decode() if isinstance(address, bytes) else address
+    return _one_family([(found.family, found.text) for found in await lookup(host, port, nameservers)])
 
 
 def _one_family(found: list[tuple[int, str]]) -> list[str]:

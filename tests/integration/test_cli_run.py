@@ -119,6 +119,17 @@ async def test_explain_tells_why_and_sends_nothing(stack: Stack) -> None:
     assert await stack.recalls() == before
 
 
+async def test_explain_says_hit_to_a_request_that_would_be_one(stack: Stack) -> None:
+    """The same fields, the same key: what is stored is found. Another Accept-Encoding is another key, and shown as such."""
+    address = f"{stack.url}{RECALL}"
+    await stack.get(RECALL, session("fina"))
+    asked = ("-H", "X-Session-Id: fina", "--socket", str(stack.socket))
+    story = json.loads((await command("explain", address, *asked)).stdout)["cache"]
+    assert (story["decision"], story["keyHeaders"]) == ("hit", {"host": stack.url.removeprefix("http://"), "accept": "*/*"})
+    other = json.loads((await command("explain", address, "-H", "Accept-Encoding: gzip", *asked)).stdout)["cache"]
+    assert (other["decision"], other["keyHeaders"]["accept-encoding"]) == ("miss", "gzip")
+
+
 async def test_status_shows_what_the_layers_did(stack: Stack) -> None:
     """For people, and the same for programs."""
     await stack.get(RECALL, session("gina"))

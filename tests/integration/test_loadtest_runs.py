@@ -17,7 +17,7 @@ from slipstream_api.conditions import find
 from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import Temporary
-from slipstream_operator.kube.kinds import CONFIG_MAP, JOB, LOAD_TEST, SECRET, Kind
+from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL, JOB, LOAD_TEST, SECRET, Kind
 from slipstream_operator.loadtests.controller import LoadTests
 from slipstream_operator.loadtests.decide import Timings
 from slipstream_operator.names import SIGNING_KEYS_SECRET
@@ -211,6 +211,19 @@ async def test_suspending_aborts_with_what_was_measured_and_false_again_runs_not
         await stage.tests.look(KEY, Run(0.0, 0))
     assert stage.status["run"] == 1
     assert stage.condition("Suspended") == ("", "")
+
+
+async def test_an_edit_during_a_run_does_not_change_whose_word_its_runners_take(stage: Stage) -> None:
+    """The run's Job is frozen: a new target, of another workload, is for the next run, and the abort still reaches this one."""
+    stages = [{"name": "r50", "ratePerSecond": 50, "duration": "30s"}]
+    spec = {"upstream": {"protocol": "HTTP", "host": "memory-server", "port": 8080}, "workloads": ["agent"]}
+    stage.kube.seed(CONNECTION_POOL, {"metadata": {"namespace": KEY[0], "name": "memory"}, "spec": spec})
+    stage.apply(stages=stages)
+    await stage.until(lambda: stage.condition("Succeeded")[1] == "Running")
+    stage.apply(stages=stages, target={"poolRef": {"name": "memory"}}, suspend=True)
+    await stage.finish()
+    assert stage.condition("Succeeded") == ("False", "Aborted"), stage.message()
+    assert stage.status["runners"]["summary"] == "2/2"
 
 
 async def test_rerun_makes_run_2_and_an_idle_test_is_not_written_to(stage: Stage) -> None:

@@ -122,11 +122,10 @@ class Applier:
 
     async def _tell(self, seen: Gathered, runners: tuple[RunnerFacts, ...], kind: EnvelopeKind, payload: Mapping[str, Any]) -> None:
         """A signed word to each runner; who can't be reached is told again at the next look."""
-        workload = seen.target.workload if seen.target else ""
         self._sequence = max(self._sequence + 1, int(self._wall() * 1000))
 
         async def one(runner: RunnerFacts) -> None:
-            audience = pod_audience(self._cluster, seen.facts.test.namespace, workload, runner.uid)
+            audience = pod_audience(self._cluster, seen.facts.test.namespace, runner.workload, runner.uid)
             key, expires = self._keys.signer(), int(self._wall()) + EXPIRY
             envelope = sign(
                 key.private,

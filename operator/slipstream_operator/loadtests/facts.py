@@ -64,6 +64,7 @@ class RunnerFacts:
     pod: str
     uid: str
     ip: str = ""
+    workload: str = ""  # as which it goes through the layers, and is signed to; its pod's label, whatever the spec says by now
     pod_phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"] = "Pending"
     trouble: str = ""  # OOMKilled, Evicted, ImagePullBackOff, Unschedulable, NoSidecar: what keeps or kept it from running
     phase: RunnerPhase | None = None

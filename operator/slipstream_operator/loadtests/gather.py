@@ -76,8 +76,7 @@ class Gatherer:
             self._maybe(CONFIG_MAP, test.namespace, f"{name}-result"),
         )
         plan = decode_plan(plan_map["data"][PLAN_FILE].encode()) if plan_map is not None else None
-        workload = target.workload if isinstance(target, Measurable) else ""
-        runners, states = await self._runners(test, workload) if job is not None else ((), ())
+        runners, states = await self._runners(test) if job is not None else ((), ())
         facts = _facts(
             test,
             target,
@@ -94,9 +93,9 @@ class Gatherer:
         stored = result_map["data"][RESULT_FILE] if result_map is not None else ""
         return Gathered(facts, spec, _found(target), plan, stored, _progress([s.progress for s in states if s.progress is not None]))
 
-    async def _runners(self, test: LoadTestFacts, workload: str) -> tuple[tuple[RunnerFacts, ...], tuple[RunnerState, ...]]:
+    async def _runners(self, test: LoadTestFacts) -> tuple[tuple[RunnerFacts, ...], tuple[RunnerState, ...]]:
         pods = await self._kube.list(POD, test.namespace, labels=f"{LABEL_TEST}={test.name},{LABEL_RUN}={test.run}")
-        known = [runner_facts(pod, workload) for pod in oldest_first(pods)]
+        known = [runner_facts(pod) for pod in oldest_first(pods)]
         asked = await asyncio.gather(*(self._ask(runner) for runner in known))
         return tuple(runner for runner, _ in asked), tuple(state for _, state in asked if state is not None)
 

@@ -6,20 +6,22 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from slipstream_operator.loadtests.facts import RunnerFacts
-from slipstream_operator.names import SIDECAR_CONTAINER
+from slipstream_operator.names import LABEL_WORKLOAD, SIDECAR_CONTAINER
 
 _INDEX: Final = "batch.kubernetes.io/job-completion-index"
 _HARMLESS: Final = frozenset({"ContainerCreating", "PodInitializing", "Completed", ""})
 
 
-def runner_facts(pod: Mapping[str, Any], workload: str) -> RunnerFacts:
+def runner_facts(pod: Mapping[str, Any]) -> RunnerFacts:
     """What is known of a runner without asking it."""
     meta, status = pod["metadata"], pod.get("status") or {}
+    workload = (meta.get("labels") or {}).get(LABEL_WORKLOAD) or ""
     return RunnerFacts(
         index=int((meta.get("annotations") or {}).get(_INDEX) or (meta.get("labels") or {}).get(_INDEX) or 0),
         pod=meta["name"],
         uid=meta["uid"],
         ip=status.get("podIP") or "",
+        workload=workload,
         pod_phase=status.get("phase") or "Pending",
         trouble=_trouble(pod, status, workload),
     )

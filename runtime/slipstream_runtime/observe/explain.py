@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from slipstream_runtime.cores.fields import CREDENTIALS
 from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import Field, parse_field
-from slipstream_runtime.proxy.service import HttpService
+from slipstream_runtime.proxy.service import HttpService, authority
 
-# What the admin API's own client sends along; not part of the request that is asked about.
-_OWN_HEADERS = frozenset({"host", "accept-encoding", "content-length", "connection"})
+# What the admin API's own client sends along; not part of the request that is asked about. Its Host is that of the URL asked about.
+_OWN_HEADERS = frozenset({"host", "content-length", "connection"})
 
 
 def explain(
@@ -29,7 +30,8 @@ def explain(
     path = parts.path or "/"
     target = f"{path}?{parts.query}" if parts.query else path
     operation = service.router.route(method.encode(), path)
-    fields = _fields(headers)
+    host = parts.netloc.rpartition("@")[2] or authority(service.config).decode()
+    fields = _fields((("Host", host), *((name, value) for name, value in headers if name.lower() not in _OWN_HEADERS)))
     story = {
         "pool": service.config.name,
         "upstream": f"{service.config.upstream.host}:{service.config.upstream.port}",
@@ -59,11 +61,10 @@ def _service(services: Mapping[str, HttpService], pool: str, host: str, port: in
 def _fields(headers: tuple[tuple[str, str], ...]) -> list[Field]:
     fields = []
     for name, value in headers:
-        if name.lower() not in _OWN_HEADERS:
-            try:
-                fields.append(parse_field(f"{name}: {value}".encode("latin-1", "replace")))
-            except MalformedError:
-                continue
+        try:
+            fields.append(parse_field(f"{name}: {value}".encode("latin-1", "replace")))
+        except MalformedError:
+            continue
     return fields
 
 
@@ -78,7 +79,7 @@ def _cache(service: HttpService, operation: Operation, method: str, target: str,
         return {"decision": "bypass", "why": request.bypass, **story}
     story |= {
         "key": request.key.hex(),
-        "keyHeaders": list(plan.rule.key.headers),
+        "keyHeaders": _key_headers(plan, fields),
         "query": plan.rule.key.query,
         "tags": list(plan.rule.tags),
     }
@@ -93,6 +94,13 @@ def _cache(service: HttpService, operation: Operation, method: str, target: str,
     if request.refresh:
         return {"decision": "miss", "why": "the request asks for a new answer", **age, **story}
     return {"decision": "hit", "why": "a fresh answer of the same partition is stored", **age, **story}
+
+
+def _key_headers(plan: CachePlan, fields: list[Field]) -> dict[str, str]:
+    """Fields of the request that are part of the key, but for the identity; another value of one of them is another key."""
+    interest = plan.reader.interest
+    names = interest.covered.difference(interest.partition, CREDENTIALS)
+    return {field.name.decode(): field.value.decode("latin-1") for field in fields if field.name in names}
 
 
 def _partition(plan: CachePlan, fields: list[Field]) -> dict[str, Any]:

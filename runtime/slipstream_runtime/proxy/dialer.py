@@ -6,11 +6,12 @@ import asyncio
 import errno
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from slipstream_api.clock import Clock
 from slipstream_api.config import Upstream
+from slipstream_api.dns import lookup
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.failures import Failure
 
@@ -42,14 +43,17 @@ class Dialer:
 
     async def connect(self, factory: Callable[[], Any], upstream: Upstream, timeout: float) -> tuple[asyncio.Transport, Any]:
         """A connected transport and its protocol; raises DialError within `timeout` seconds."""
+        addresses: list[str] = []
         try:
             async with asyncio.timeout(timeout):
-                return await self._connect(factory, upstream)
+                addresses = await self._addresses(upstream.host, upstream.port)
+                return await self._connect(factory, upstream, addresses)
         except TimeoutError:
+            if not addresses:
+                raise DialError(failures.DNS_ERROR, f"{upstream.host}: no answer from DNS within {timeout:g} s") from None
             raise DialError(failures.CONNECT_TIMEOUT, f"{upstream.host}:{upstream.port}") from None
 
-    async def _connect(self, factory: Callable[[], Any], upstream: Upstream) -> tuple[asyncio.Transport, Any]:
-        addresses = await self._addresses(upstream.host, upstream.port)
+    async def _connect(self, factory: Callable[[], Any], upstream: Upstream, addresses: list[str]) -> tuple[asyncio.Transport, Any]:
         context, name = self._tls(upstream)
         error: DialError | None = None
         for address in addresses:
@@ -118,22 +122,13 @@ class LoopResolver:
 
 
 class DnsResolver:
-    """DNS alone, search list honoured, hosts file ignored: `lookups="b"` of c-ares (reference/verified)."""
+    """DNS alone, for pods. `nameservers`: in place of those of /etc/resolv.conf."""
 
-    def __init__(self) -> None:
-        self._dns: Any = None  # made in the loop that uses it
+    def __init__(self, nameservers: Sequence[str] = ()) -> None:
+        self._nameservers = nameservers
 
     async def resolve(self, host: str, port: int) -> list[str]:
-        import aiodns
-
-        if self._dns is None:
-            self._dns = aiodns.DNSResolver(lookups="b", timeout=2.0, tries=2)
-        try:
-            result = await self._dns.getaddrinfo(host, port=port, type=socket.SOCK_STREAM)
-        except aiodns.error.DNSError as error:
-            raise OSError(error.args[-1]) from None
-        addresses = [node.addr[0] for node in result.nodes]
-        return list(dict.fromkeys(a.decode() if isinstance(a, bytes) else a for a in addresses))
+        return [address.text for address in await lookup(host, port, self._nameservers)]
 
 
 def _ordered(infos: list[Any]) -> list[str]:

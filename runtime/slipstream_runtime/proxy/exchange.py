@@ -284,13 +284,17 @@ class Exchange:
 
     def _end(self, client_finished: bool) -> None:
         """Give everything back, then let the client go on."""
+        unanswered = self.state == SENT and self._status == 0
         self.state = DONE
         self._held = b""
         if self._permit is not None:
             self._permit.release()
             self._permit = None
         if self._write is not None:
-            self._write.end()
+            if unanswered:  # the upstream may have it, and carry it out later: reads wait that long before they are stored
+                self._write.linger(self._service.linger_until())
+            else:
+                self._write.end()
             self._write = None
         self._service.untrack(self)
         client, self.client = self.client, None

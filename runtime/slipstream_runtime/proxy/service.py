@@ -112,6 +112,10 @@ class HttpService:
         breaker = None if operation.circuit is None else self.circuits.get(operation.circuit, now)
         return 0.0 if breaker is None else breaker.retry_after(now)
 
+    def linger_until(self) -> float:
+        """How long an effect of a write that ended without an answer is reckoned with: one request timeout."""
+        return self.context.clock.now() + self._timeout
+
     # -- deadlines --------------------------------------------------------------------------------------------------------
 
     def track(self, exchange: Exchange, waiting: bool, since: float) -> None:

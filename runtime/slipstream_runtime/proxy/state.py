@@ -64,6 +64,7 @@ class PoolState:
 
     def sweep(self, now: float) -> None:
         self.tracker.sweep(now)
+        self.cache.generations.settle(now)
         self.driver.sweep(now)
         self.checker.sweep(now)
         for transition in self.circuits.drain():

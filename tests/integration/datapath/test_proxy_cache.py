@@ -223,6 +223,36 @@ async def test_a_write_kills_what_was_stored_and_what_is_being_read() -> None:
         assert (await reader.ask(b"/c")).body == b"v3"
 
 
+@on_uvloop
+async def test_a_write_without_an_answer_counts_as_under_way_for_a_request_timeout() -> None:
+    """Its client has left, the upstream may still carry it out: what is read meanwhile is not kept. Afterwards it is again."""
+    clock, begun, value = ManualClock(), asyncio.Event(), b"old"
+
+    async def script(connection: Connection) -> None:
+        while True:
+            head, _ = await connection.request()
+            if head.startswith(b"GET"):
+                connection.answer(value)
+            else:
+                begun.set()  # and carried out later, without an answer
+
+    rules = {"cache": (cache_rule(),), "invalidations": (invalidation(),)}
+    async with RawUpstream(script) as up, proxied(up.port, clock=clock, **rules) as proxy:
+        reader, writer = await proxy.caller(), await proxy.caller()
+        writer.post(b"/w")
+        await begun.wait()
+        writer.leave()
+        while proxy.service.figures.cancelled == 0:
+            await settled()
+        overlapping = await reader.ask(b"/c")
+        assert (overlapping.body, status_of(overlapping)) == (b"old", b"slipstream; fwd=uri-miss; detail=write-in-flight")
+        value = b"new"  # the late effect
+        assert (await reader.ask(b"/c")).body == b"new"
+        clock.advance(proxy.service.config.limits.request_timeout_ms / 1_000 + 1)
+        proxy.service.state.sweep(clock.now())
+        assert status_of(await reader.ask(b"/c")) == b"slipstream; fwd=uri-miss; stored"
+
+
 async def written(writer: Caller) -> None:
     writer.post(b"/w")
     assert (await writer.answer()).status == 200
