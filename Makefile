@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint e2e bench images crds lock cluster-up cluster-down clean
+.PHONY: help setup demo test lint compile test-compiled e2e bench images crds lock cluster-up cluster-down clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -42,6 +42,14 @@ e2e: $(STAMP) ## the stories against kind (root, Go and Debian's packages; the r
 	e2e/cluster/up
 	e2e/cluster/images --load
 	e2e/cluster/exec $(BIN)/python -m pytest e2e $(E2E_ARGS)
+
+compile: $(STAMP) ## optional: the hot modules compiled with mypyc, into build/compiled (needs a C compiler and Python's headers)
+	rm -rf build/compiled build/compile
+	SLIPSTREAM_COMPILE=1 $(BIN)/python setup.py --quiet build --build-base build/compile --build-lib build/compiled
+
+test-compiled: compile ## the data path's tests, on the compiled modules
+	$(BIN)/python -c 'import sys; sys.path.insert(0, "build/compiled"); from slipstream_runtime.proxy import client; assert client.__file__.endswith(".so"), client.__file__'
+	$(BIN)/python -m pytest -o pythonpath="build/compiled ." tests/unit/slipstream_runtime tests/integration/datapath
 
 bench: $(STAMP) ## side-by-side benchmarks, each prints a ratio to a peer measured in the same run
 	$(BIN)/python bench/run.py

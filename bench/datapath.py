@@ -1,10 +1,11 @@
 """The data path beside nginx in one run: pass-through and cache hits, requests per CPU-second of the proxy alone on its core.
 
-    python bench/datapath.py [--seconds 3] [--rounds 5]
+    python bench/datapath.py [--seconds 3] [--rounds 5] [--pure]
 
 Slipstream runs with cache look-up, breaker, pool, deadlines and figures on; nginx with proxy_pass over kept connections, and proxy_cache
 on tmpfs. Load (wrk, 64 connections) and upstream share the other core. Medians of interleaved rounds; judges nothing. Needs Debian's
-nginx-light and wrk. Prints `datapath: pass_ratio=… hit_ratio=…`; on a machine that does other work only the ratios mean something.
+nginx-light and wrk. With the modules that `make compile` has built, where there are any and --pure isn't given; the last line says which.
+Prints `datapath: pass_ratio=… hit_ratio=…`; on a machine that does other work only the ratios mean something.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import time
 from pathlib import Path
 
 BODY = '{"ok":true,"n":"0123456789"}'
+COMPILED = Path(__file__).parent.parent / "build" / "compiled"
 TICK = os.sysconf("SC_CLK_TCK")
 HEADERS = [
     "-H",
@@ -122,10 +124,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--seconds", type=int, default=3)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     arguments = parser.parse_args()
+    compiled = COMPILED.is_dir() and not arguments.pure
+    if compiled:
+        os.environ["PYTHONPATH"] = str(COMPILED)
     if missing := [tool for tool in ("nginx", "wrk", "taskset") if shutil.which(tool) is None]:
-        print(f"datapath: skipped, needs {', '.join(missing)}: apt-get install nginx-light wrk util-linux")
-        return 0
+        print(f"datapath: needs {', '.join(missing)}: apt-get install nginx-light wrk util-linux", file=sys.stderr)
+        return 1
     cores = sorted(os.sched_getaffinity(0))
     upstream, peer, own = free_port(), free_port(), free_port()
     shm = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
@@ -139,7 +145,7 @@ def main() -> int:
             proxies = {"nginx": (peer, processes[1]), "slipstream": (own, processes[2])}
             for port, process in proxies.values():
                 wait_for(port, process)
-            measure(proxies, cores[0], arguments.seconds, arguments.rounds)
+            measure(proxies, cores[0], arguments.seconds, arguments.rounds, "yes" if compiled else "no")
         finally:
             for process in processes:
                 process.terminate()
@@ -147,7 +153,7 @@ def main() -> int:
     return 0
 
 
-def measure(proxies: dict[str, tuple[int, subprocess.Popen[bytes]]], core: int, seconds: int, rounds: int) -> None:
+def measure(proxies: dict[str, tuple[int, subprocess.Popen[bytes]]], core: int, seconds: int, rounds: int, compiled: str) -> None:
     rates: dict[tuple[str, str], list[float]] = {}
     tails: dict[tuple[str, str], list[float]] = {}
     for _ in range(rounds):
@@ -160,7 +166,7 @@ def measure(proxies: dict[str, tuple[int, subprocess.Popen[bytes]]], core: int, 
     for (name, path), found in rates.items():
         print(f"{name:10} {path:5} {statistics.median(found):9.0f} requests/CPU-s, p99 {statistics.median(tails[name, path]):.2f} ms")
     ratios = {path: statistics.median(rates["slipstream", path]) / statistics.median(rates["nginx", path]) for path in ("/pass", "/hit")}
-    print(f"datapath: pass_ratio={ratios['/pass']:.2f} hit_ratio={ratios['/hit']:.2f}")
+    print(f"datapath: pass_ratio={ratios['/pass']:.2f} hit_ratio={ratios['/hit']:.2f} compiled={compiled}")
 
 
 if __name__ == "__main__":

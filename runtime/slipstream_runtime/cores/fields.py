@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final, Protocol
+from typing import Final
 
 
-class HeaderField(Protocol):
+class HeaderField:
     """A checked header line; `name` is lower case, `value` without surrounding blanks."""
-
-    @property
-    def name(self) -> bytes: ...
-    @property
-    def value(self) -> bytes: ...
-
-
-class PlainField:
-    """A header line where no scanner made one: `explain`, tests."""
 
     __slots__ = ("name", "value")
 
     def __init__(self, name: bytes, value: bytes) -> None:
-        self.name = name.lower()
-        self.value = value
+        self.name: bytes = name
+        self.value: bytes = value
+
+
+class PlainField(HeaderField):
+    """A header line where no scanner made one: tests."""
+
+    __slots__ = ()
+
+    def __init__(self, name: bytes, value: bytes) -> None:
+        super().__init__(name.lower(), value)
 
 
 # Names that carry a caller's identity by custom. The first three are what partition PerCaller stands for.

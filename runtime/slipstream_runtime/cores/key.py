@@ -16,6 +16,7 @@ from slipstream_runtime.cores.identity import CONDITIONAL, CONTROL, CREDENTIAL, 
 KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 NO_LIMIT: Final = -1
+_LENGTHS: Final = [size.to_bytes(4, "big") for size in range(1024)]
 
 
 class CacheRequest:
@@ -38,12 +39,13 @@ class CacheRequest:
 class KeyReader:
     """Reads requests for one cache rule."""
 
-    __slots__ = ("_base", "_by_name", "_empty", "_shared", "_whole_target", "interest")
+    __slots__ = ("_base", "_by_name", "_empty", "_numbers", "_shared", "_whole_target", "interest")
 
     def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
         self.interest = interest
         self._by_name: dict[bytes, int] = interest.by_name
         self._empty: list[bytes] = [b""] * (len(interest.keyed) + 2)  # method and target, by number what is keyed, the marker
+        self._numbers: list[bytes] = [number.to_bytes(2, "big") for number in range(len(interest.keyed) + 1)]
         self._shared: bool = interest.shared
         self._whole_target: bool = whole_target
         self._base = hashlib.blake2b(b"%d:%b" % (len(identity), identity), digest_size=KEY_BYTES, key=secret)
@@ -54,7 +56,7 @@ class KeyReader:
             target = target.partition(b"?")[0]
         # Method and target, then what is keyed by number of its name: absent adds nothing, empty does, repetitions keep their order.
         parts = self._empty.copy()
-        parts[0] = len(method).to_bytes(4, "big") + method + len(target).to_bytes(4, "big") + target
+        parts[0] = _length(method) + method + _length(target) + target
         identified = self._shared
         partition = flags = 0
         by_name = self._by_name
@@ -65,7 +67,7 @@ class KeyReader:
             if code & KEYED:
                 value = field.value
                 number = code >> FLAGS
-                parts[number] += number.to_bytes(2, "big") + len(value).to_bytes(4, "big") + value
+                parts[number] += self._numbers[number] + _length(value) + value
                 if code & PARTITION:
                     partition ^= hash((number, value))  # in any order, as the key
                     identified = identified or value != b""
@@ -82,6 +84,12 @@ class KeyReader:
         if flags & CONTROL:
             _control(request, fields)
         return request
+
+
+def _length(value: bytes) -> bytes:
+    """The length in four octets."""
+    size = len(value)
+    return _LENGTHS[size] if size < len(_LENGTHS) else size.to_bytes(4, "big")
 
 
 def _reason(flags: int, identified: bool, has_body: bool) -> str:

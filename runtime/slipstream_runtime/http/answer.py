@@ -82,12 +82,24 @@ class AnswerScanner:
             raise MalformedError(502, "too many header lines in an answer")
         head = AnswerHead(line, self.memo.fields(lines), block)
         special = [field for field in head.fields if field.kind]
-        if len(special) == 1 and line.http11 and line.status >= 200 and line.status != 204:
-            only = special[0]
-            if isinstance(only, LengthField):
-                head.body = answer_body(method, line.status, only.number)
-                return head
-        return _with_special(head, special, method)
+        if not line.http11 or line.status < 200 or line.status == 204:
+            return _with_special(head, special, method)
+        length: LengthField | None = None
+        kept: Field | None = None
+        for field in special:
+            if isinstance(field, LengthField) and length is None:
+                length = field
+            elif isinstance(field, ConnectionField) and field.only_keep_alive and kept is None:
+                kept = field
+            else:
+                return _with_special(head, special, method)
+        if length is None:
+            return _with_special(head, special, method)
+        head.body = answer_body(method, line.status, length.number)
+        if kept is not None:  # what many servers say in each answer: it isn't forwarded, and means nothing else
+            head.fields.remove(kept)
+            head.block = block.replace(b"\r\n" + kept.raw, b"", 1)  # there is one such line, and no other can start as it does
+        return head
 
 
 def _with_special(head: AnswerHead, special: list[Field], method: bytes) -> AnswerHead:

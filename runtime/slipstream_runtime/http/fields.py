@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import Final, cast
 
+from slipstream_runtime.cores.fields import HeaderField
 from slipstream_runtime.http.errors import MalformedError
 
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -46,16 +47,15 @@ SECRETS: Final = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-
 MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer
 
 
-class Field:
-    """A checked header line; `name` is lower case."""
+class Field(HeaderField):
+    """A checked header line as it came, and what it means to a proxy."""
 
-    __slots__ = ("kind", "name", "raw", "value")
+    __slots__ = ("kind", "raw")
 
     def __init__(self, raw: bytes, name: bytes, value: bytes, kind: int) -> None:
-        self.raw = raw
-        self.name = name
-        self.value = value
-        self.kind = kind
+        super().__init__(name, value)
+        self.raw: bytes = raw
+        self.kind: int = kind
 
 
 class LengthField(Field):
@@ -73,13 +73,14 @@ class LengthField(Field):
 class ConnectionField(Field):
     """A Connection; `tokens` are its options in lower case."""
 
-    __slots__ = ("tokens",)
+    __slots__ = ("only_keep_alive", "tokens")
 
     def __init__(self, raw: bytes, name: bytes, value: bytes) -> None:
         super().__init__(raw, name, value, CONNECTION)
         self.tokens = frozenset(option for part in value.lower().split(b",") if (option := part.strip(b" \t")))
         if any(option.translate(None, TOKEN) for option in self.tokens):
             raise MalformedError(400, "Connection isn't a list of names")
+        self.only_keep_alive: bool = len(self.tokens) == 1 and b"keep-alive" in self.tokens
 
 
 class _Name:

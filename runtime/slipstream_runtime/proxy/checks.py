@@ -12,6 +12,7 @@ from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.dialer import Dialer, DialError
 from slipstream_runtime.proxy.failures import Failure
+from slipstream_runtime.proxy.parties import Call, Owner
 from slipstream_runtime.proxy.upstream import UpstreamConnection
 
 log = logging.getLogger("slipstream.health")
@@ -66,7 +67,7 @@ class Checker:
         try:
             async with asyncio.timeout(timeout):
                 _, connection = await self._dialer.connect(
-                    lambda: UpstreamConnection(probe, self._context.answers), self._upstream, timeout
+                    lambda: UpstreamConnection(_Nobody(), self._context.answers), self._upstream, timeout
                 )
                 try:
                     if not check.path:
@@ -83,8 +84,8 @@ class Checker:
             return False, f"no answer within {timeout} s"
 
 
-class _Probe:
-    """Sink and owner of the one connection of a check."""
+class _Probe(Call):
+    """The one request of a check."""
 
     def __init__(self) -> None:
         self.result: asyncio.Future[tuple[bool, str]] = asyncio.get_running_loop().create_future()
@@ -110,6 +111,10 @@ class _Probe:
 
     def on_upstream_writable(self, writable: bool) -> None:
         """One short request never fills a socket."""
+
+
+class _Nobody(Owner):
+    """A check's connection belongs to no pool."""
 
     def released(self, connection: UpstreamConnection) -> None:
         """Not pooled: closed when the check ends."""

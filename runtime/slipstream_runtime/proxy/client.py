@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 from slipstream_runtime.http.body import BodyReader
 from slipstream_runtime.http.errors import MalformedError
@@ -11,31 +11,12 @@ from slipstream_runtime.http.heads import head_end
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.answers import malformed_answer
 from slipstream_runtime.proxy.context import HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS, NEVER, Context
+from slipstream_runtime.proxy.parties import Call, Door
 
 MAX_WAITING: Final = 65_536  # bytes of pipelined requests, or of a body nobody wants, before reading stops or the connection ends
 WRITE_HIGH: Final = 262_144  # bytes that may wait for a slow reader before its upstream is paused
 
 READING, LINGERING, CLOSED = range(3)
-
-
-class Exchange(Protocol):
-    """A request that waits for its answer."""
-
-    def on_request_body(self, data: bytes, complete: bool) -> None: ...
-    def on_client_writable(self, writable: bool) -> None: ...
-    def on_client_gone(self) -> None: ...
-
-
-class Service(Protocol):
-    """Who answers: at once (None is returned and `finished` was called), or later through the exchange that is returned."""
-
-    def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> Exchange | None: ...
-
-
-class Door(Protocol):
-    """The listener that a client came through; its service changes when a configuration is applied."""
-
-    service: Service
 
 
 class Client:
@@ -48,7 +29,7 @@ class Client:
         self.context = context
         self._door = door
         self.transport: asyncio.Transport | None = None
-        self.exchange: Exchange | None = None
+        self.exchange: Call | None = None
         self.deadline = NEVER
         self.body = BodyReader()
         self._buffer = b""

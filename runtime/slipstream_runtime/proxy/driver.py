@@ -13,6 +13,7 @@ from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.dialer import Dialer, DialError
 from slipstream_runtime.proxy.failures import Failure
+from slipstream_runtime.proxy.parties import Owner
 from slipstream_runtime.proxy.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ QUIET_SECONDS: Final = 10.0  # between two log lines about the same upstream tha
 log = logging.getLogger("slipstream.pool")
 
 
-class PoolDriver:
+class PoolDriver(Owner):
     """The connections to one upstream."""
 
     def __init__(

@@ -20,6 +20,7 @@ from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.answers import failure_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.failures import Failure
+from slipstream_runtime.proxy.parties import Call
 from slipstream_runtime.proxy.permit import Permit
 from slipstream_runtime.proxy.upstream import UpstreamConnection
 
@@ -38,7 +39,7 @@ def chain(operation: Operation) -> tuple[Fallback, ...]:
     return () if operation.breaker is None else operation.breaker.fallback
 
 
-class Exchange:
+class Exchange(Call):
     """A request that goes to the upstream past any cache."""
 
     __slots__ = ("_chunked", "_connection", "_held", "_keep", "_permit", "_request_complete", "_retried", "_reused", "_service", "_status",

@@ -11,14 +11,15 @@ from slipstream_api.sidecar import ListenerStatus
 from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.answers import failure_answer
-from slipstream_runtime.proxy.client import Client, Service
+from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.failures import STARTING
+from slipstream_runtime.proxy.parties import Door, Service
 
 BACKLOG: Final = 1024
 
 
-class Listener:
+class Listener(Door):
     """(address, port) → a service for HTTP, or a factory of raw protocols; in force for the next request or connection."""
 
     def __init__(self, context: Context, address: str, port: int) -> None:
@@ -29,7 +30,7 @@ class Listener:
         self.service: Service = _NoService()
         self._context = context
         self._raw: Callable[[], Any] | None = None
-        self._server: asyncio.Server | None = None
+        self._server: Any = None  # asyncio.Server, or what uvloop has in its place
 
     def serve(self, pool: str, service: Service) -> None:
         """Requests that begin from now on, on new and old connections, are `service`'s."""
@@ -48,7 +49,7 @@ class Listener:
             self.error = f"can't listen on {self.address}:{self.port}: {os.strerror(error.errno) if error.errno else error}"
             return
         self.error = ""
-        self.port = self._server.sockets[0].getsockname()[1]
+        self.port = int(self._server.sockets[0].getsockname()[1])
 
     def close(self) -> None:
         """Stop accepting; connections stay."""
@@ -70,7 +71,7 @@ class Listener:
         return Client(self._context, self)
 
 
-class _NoService:
+class _NoService(Service):
     """Between `open` and the first `serve`: a moment in which a configuration isn't in force yet."""
 
     def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> None:

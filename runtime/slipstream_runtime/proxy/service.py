@@ -16,6 +16,7 @@ from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.dialer import is_address
 from slipstream_runtime.proxy.exchange import DONE, Exchange
 from slipstream_runtime.proxy.failures import ONLY_IF_CACHED
+from slipstream_runtime.proxy.parties import Service
 from slipstream_runtime.proxy.state import PoolState
 from slipstream_runtime.proxy.stored import rendered, rendered_with
 from slipstream_runtime.proxy.tunnel import TunnelEnd, join
@@ -24,7 +25,7 @@ from slipstream_runtime.proxy.upstream import UpstreamConnection
 MAX_HOSTS: Final = 64  # remembered values of Host
 
 
-class HttpService:
+class HttpService(Service):
     """Immutable but for its memo: a new configuration makes a new one, requests under way keep theirs."""
 
     def __init__(self, config: Pool, state: PoolState, router: Router) -> None:

@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final, Protocol
+from typing import Final
 
 from slipstream_runtime.cores.pool import Slot
-from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.body import BodyReader
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.heads import head_end
-from slipstream_runtime.proxy.failures import INCOMPLETE, MALFORMED, RESET, Failure
+from slipstream_runtime.proxy.failures import INCOMPLETE, MALFORMED, RESET
+from slipstream_runtime.proxy.parties import Call, Owner
 
 MAX_INTERIM: Final = 32  # more 1xx before an answer are an attack, not progress
-
-
-class Sink(Protocol):
-    """Who asked: gets the answer in as few calls as reads."""
-
-    def on_interim(self, head: AnswerHead) -> None: ...
-    def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None: ...
-    def on_body(self, data: bytes, complete: bool) -> None: ...
-    def on_switch(self, head: AnswerHead, rest: bytes) -> None: ...
-    def on_failure(self, failure: Failure, untouched: bool) -> None: ...
-    def on_upstream_writable(self, writable: bool) -> None: ...
-
-
-class Owner(Protocol):
-    """The pool: is told when a connection is free again and when it is gone."""
-
-    def released(self, connection: UpstreamConnection) -> None: ...
-    def lost(self, connection: UpstreamConnection) -> None: ...
 
 
 class UpstreamConnection:
@@ -57,7 +40,7 @@ class UpstreamConnection:
     def __init__(self, owner: Owner, scanner: AnswerScanner) -> None:
         self._owner = owner
         self._scanner = scanner
-        self._sink: Sink | None = None
+        self._sink: Call | None = None
         self._method = b""
         self._buffer = b""
         self._seen = 0
@@ -73,7 +56,7 @@ class UpstreamConnection:
 
     # -- what the exchange asks -------------------------------------------------------------------------------------------
 
-    def start(self, sink: Sink, method: bytes, data: bytes, request_complete: bool) -> None:
+    def start(self, sink: Call, method: bytes, data: bytes, request_complete: bool) -> None:
         """Send a request's head (and what there is of its body); the answer goes to `sink`."""
         assert self._sink is None
         assert self.transport is not None
@@ -155,7 +138,7 @@ class UpstreamConnection:
 
     # -- parsing ----------------------------------------------------------------------------------------------------------
 
-    def _head_received(self, sink: Sink, data: bytes) -> None:
+    def _head_received(self, sink: Call, data: bytes) -> None:
         if self._buffer:
             data = self._buffer + data
             self._buffer = b""
@@ -187,7 +170,7 @@ class UpstreamConnection:
             self._finish()
         sink.on_answer(head, body, complete)
 
-    def _body_received(self, sink: Sink, data: bytes) -> None:
+    def _body_received(self, sink: Call, data: bytes) -> None:
         body = self._take(data, 0)
         complete = self._body.complete
         if complete:

@@ -48,7 +48,11 @@ def test_trap_17_changing_what_was_put_changes_nothing_stored() -> None:
     """A buffer that is reused by its owner."""
     cached = Cached()
     body = bytearray(b"right")
-    cached.put(NOW, body=body)  # type: ignore[arg-type]  # a careless caller
+    try:
+        cached.put(NOW, body=body)  # type: ignore[arg-type]  # a careless caller
+    except TypeError:  # the compiled store takes nothing but bytes, which nobody can change
+        assert cached.store.get(cached.key(), cached.plan, NOW) is None
+        return
     body[:] = b"wrong"
     entry = cached.store.get(cached.key(), cached.plan, NOW)
     assert entry is not None
