@@ -20,7 +20,7 @@ from typing import Any
 import httptools
 
 from slipstream_api.clock import MonotonicClock
-from slipstream_api.config import BreakerRule, CacheRule, Match, Partition, Pool, RuntimeConfig, StoreConfig, Upstream
+from slipstream_api.config import BreakerRule, CacheRule, Limits, Match, Partition, Pool, RuntimeConfig, StoreConfig, Upstream
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.dialer import Dialer
 from slipstream_runtime.proxy.listener import Listener
@@ -92,11 +92,16 @@ async def path(rules: bool) -> tuple[Runtime, Any, list[Any]]:
         for name in ("hit", "pass")
     )
     breakers = (BreakerRule(name="b", policy="b"),)
-    pool = Pool(name="m", upstream=Upstream(host="127.0.0.1", port=1))
+    pool = Pool(name="m", upstream=Upstream(host="127.0.0.1", port=1), limits=Limits(min_connections=CLIENTS))
     if rules:
-        pool = Pool(name="m", upstream=pool.upstream, cache_rules=cache, breaker_rules=breakers)
+        pool = Pool(name="m", upstream=pool.upstream, limits=pool.limits, cache_rules=cache, breaker_rules=breakers)
     await runtime.apply(RuntimeConfig(namespace="n", workload="w", pools=(pool,), stores=(StoreConfig(name="s"),)), "Local")
-    return runtime, runtime.pools.services["m"], asked
+    service = runtime.pools.services["m"]
+    service.state.sweep(runtime.context.clock.now())  # dials the minimum
+    for _ in range(3):
+        await asyncio.sleep(0)
+    assert service.pool.core.idle == CLIENTS
+    return runtime, service, asked
 
 
 def heads(target: bytes, real: bool) -> list[bytes]:

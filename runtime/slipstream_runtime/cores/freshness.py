@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from slipstream_runtime.cores.directives import Directives, delta_seconds, http_date
+from slipstream_runtime.cores.directives import Directives, delta_seconds, directives_of, http_date
 from slipstream_runtime.cores.fields import HeaderField, split_list
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.plan import CachePlan
@@ -56,7 +56,7 @@ def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[
 
 def _honour(plan: CachePlan, request: CacheRequest, fields: list[HeaderField], storing: Storing) -> Storing:
     storing.age += _age(fields)
-    directives = Directives(fields)
+    directives = directives_of(fields)
     shared = plan.interest.shared
     storing.detail = _forbidden(directives, shared, request.credential)
     if storing.detail:

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from slipstream_runtime.cores.directives import Directives
+from slipstream_runtime.cores.directives import directives_of
 from slipstream_runtime.cores.fields import HeaderField
 from slipstream_runtime.cores.identity import CONDITIONAL, CONTROL, CREDENTIAL, FLAGS, KEYED, OVERRIDE, PARTITION, RANGE, Interest
 
@@ -107,7 +107,7 @@ def _reason(flags: int, identified: bool, has_body: bool) -> str:
 def _control(request: CacheRequest, fields: Iterable[HeaderField]) -> None:
     """What the request's own Cache-Control asks (RFC 9111 §5.2.1); Pragma counts only without one (§5.4)."""
     fields = list(fields)
-    directives = Directives(fields)
+    directives = directives_of(fields)
     if b"no-store" in directives:
         request.bypass = "no-store"
         return

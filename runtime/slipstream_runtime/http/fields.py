@@ -53,7 +53,8 @@ class Field(HeaderField):
     __slots__ = ("kind", "raw")
 
     def __init__(self, raw: bytes, name: bytes, value: bytes, kind: int) -> None:
-        super().__init__(name, value)
+        self.name = name  # as the base class would; its own call is a tenth of what a new line costs
+        self.value = value
         self.raw: bytes = raw
         self.kind: int = kind
 

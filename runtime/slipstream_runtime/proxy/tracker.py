@@ -38,8 +38,10 @@ class Tracker:
         self._flowing[exchange] = patience
 
     def forget(self, exchange: Exchange) -> None:
-        self._waiting.pop(exchange, None)
-        self._flowing.pop(exchange, None)
+        if exchange.deadline:  # it waits, or it isn't here
+            self._waiting.pop(exchange, None)
+        else:
+            self._flowing.pop(exchange, None)
 
     def sweep(self, now: float) -> None:
         while self._waiting:
