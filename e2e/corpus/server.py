@@ -16,7 +16,8 @@ _FIELD = re.compile(
 _UNKNOWN = re.compile(r'unknown field \\?"([^"\\]+)\\?"')
 _UNREADABLE = re.compile(r"Go struct field ObjectMeta\.(?:metadata\.)?(\w+)")  # decoding metadata failed, so nothing else was looked at
 # Lines without a path of their own: rules that were not run, and a second way to say that a type is wrong.
-_NO_PATH = re.compile(r"some validation rules were not checked|must validate at least one schema")
+_NO_PATH = re.compile(r"some validation rules were not checked|must validate at least one schema|Checked value must be of type")
+_CHECKED = re.compile(r"Checked value must be of type .+? in ([\w.\[\]]+)")  # said besides since 1.37
 
 
 def refused_paths(text: str) -> frozenset[str]:
@@ -25,7 +26,7 @@ def refused_paths(text: str) -> frozenset[str]:
     if done.returncode == 0:
         return frozenset()
     words = "\n".join(line for line in done.stderr.splitlines() if not _NO_PATH.search(line))
-    return _understood({*_decoding(words), *_FIELD.findall(words)}, done.stderr)
+    return _understood({*_decoding(words), *_FIELD.findall(words), *_CHECKED.findall(done.stderr)}, done.stderr)
 
 
 def refused_paths_of(document: dict[str, Any], proxy: str) -> frozenset[str]:
@@ -37,6 +38,7 @@ def refused_paths_of(document: dict[str, Any], proxy: str) -> frozenset[str]:
         return frozenset()
     causes = (answer.get("details") or {}).get("causes") or []
     fields = {cause.get("field", "") for cause in causes if not _NO_PATH.search(cause.get("message", ""))}
+    fields |= set(_CHECKED.findall(answer["message"]))
     return _understood(fields | (set() if causes else _decoding(answer["message"])), answer["message"])
 
 

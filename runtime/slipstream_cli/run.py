@@ -15,6 +15,9 @@ from slipstream_cli.sources import Source, SourceError, compile_source, findings
 def run(
     files: Annotated[list[Path], typer.Option("-f", "--filename", help="File or folder; watched, and reloaded when it changes.")],
     workload: Annotated[str, typer.Option("--workload", help="Whose pools, when the files name several workloads.")] = "",
+    namespace: Annotated[
+        str, typer.Option("-n", "--namespace", help="Whose pools, when the files name several; and that of resources which name none.")
+    ] = "",
     upstream: Annotated[
         list[str] | None,
         typer.Option(
@@ -41,7 +44,7 @@ def run(
     Example: slipstream run -f manifests/samples --upstream memory=127.0.0.1:8080
     """
     try:
-        source = Source(tuple(files), workload, parse_upstreams(upstream or []), parse_listens(listen or []))
+        source = Source(tuple(files), workload, namespace, parse_upstreams(upstream or []), parse_listens(listen or []))
         loaded = load(source)
         if loaded.problems:
             fail(problems_of(loaded))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from slipstream_api.compile import Compiled, Finding, compile, warning  # noqa: A004 - the word of the design
 from slipstream_api.load import Loaded, load_paths
@@ -12,6 +13,7 @@ from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
 from slipstream_api.resources import Resource
 
 Address = tuple[str, int]
+DEFAULT_NAMESPACE: Final = "default"  # of resources that name none, as kubectl's
 
 
 class SourceError(Exception):
@@ -24,6 +26,7 @@ class Source:
 
     paths: tuple[Path, ...]
     workload: str = ""
+    namespace: str = ""  # what resources without one are in, as with `kubectl -n`; and whose pools are meant
     upstreams: Mapping[str, Address] = field(default_factory=dict)
     listens: Mapping[str, int] = field(default_factory=dict)
 
@@ -56,7 +59,7 @@ def load(source: Source) -> Loaded:
     for path in source.paths:
         if not path.exists():
             raise SourceError(f"{path} isn't there")
-    loaded = load_paths(source.paths)
+    loaded = load_paths(source.paths, source.namespace or DEFAULT_NAMESPACE)
     if not loaded.resources and not loaded.problems:
         raise SourceError(f"no resource of slipstream.dev in {', '.join(map(str, source.paths))} (files ending in .yaml or .yml)")
     return loaded
@@ -69,9 +72,22 @@ def problems_of(loaded: Loaded) -> str:
 
 def compile_source(source: Source, loaded: Loaded) -> Compiled:
     """The configuration for `slipstream run`. Problems in files have to be dealt with before."""
-    resources = [_moved(resource, source) for resource in loaded.resources]
+    namespace = namespace_of(source, loaded.resources)
+    resources = [_moved(resource, source) for resource in loaded.resources if resource.namespace == namespace]
     _check_pools({"--upstream": source.upstreams, "--listen": source.listens}, resources)
-    return compile("default", workload_of(source, resources), resources, "Local")
+    return compile(namespace, workload_of(source, resources), resources, "Local")
+
+
+def namespace_of(source: Source, resources: Sequence[Resource]) -> str:
+    """The namespace that was asked for, or the only one that has pools."""
+    known = sorted({r.namespace for r in resources if isinstance(r.spec, ConnectionPoolSpec)})
+    if source.namespace:
+        if known and source.namespace not in known:
+            raise SourceError(f"no ConnectionPool is in namespace {source.namespace}: known are {', '.join(known)}")
+        return source.namespace
+    if len(known) > 1:
+        raise SourceError(f"the pools are in {len(known)} namespaces ({', '.join(known)}): choose one with --namespace")
+    return known[0] if known else DEFAULT_NAMESPACE
 
 
 def workload_of(source: Source, resources: Sequence[Resource]) -> str:

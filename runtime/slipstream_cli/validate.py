@@ -38,11 +38,11 @@ def validate(
 
 
 def all_findings(loaded: Loaded) -> tuple[Finding, ...]:
-    """What compiling says, for every workload that the files name."""
-    workloads = sorted({w for r in loaded.resources if isinstance(r.spec, ConnectionPoolSpec) for w in r.spec.workloads})
+    """What compiling says, for every workload that the files name, namespace by namespace."""
+    workloads = sorted({(r.namespace, w) for r in loaded.resources if isinstance(r.spec, ConnectionPoolSpec) for w in r.spec.workloads})
     found: set[Finding] = set()
-    for workload in workloads:
-        found |= set(findings_of(loaded, compile_source(Source((), workload), loaded)))
+    for namespace, workload in workloads:
+        found |= set(findings_of(loaded, compile_source(Source((), workload, namespace), loaded)))
     return tuple(sorted(found, key=lambda f: (f.kind, f.name, f.type, f.rule or "")))
 
 

@@ -64,6 +64,37 @@ def test_two_workloads_ask_for_a_choice(tmp_path: Path) -> None:
         compile_source(Source((tmp_path,), workload="third"), load(source))
 
 
+def in_namespace(folder: Path, namespace: str) -> None:
+    """The samples, each with that namespace."""
+    for sample in SAMPLES.glob("*.yaml"):
+        text = sample.read_text().replace("metadata:\n", f"metadata:\n  namespace: {namespace}\n")
+        (folder / f"{namespace}-{sample.name}").write_text(text)
+
+
+def test_files_of_another_namespace_are_in_force_as_those_of_default(tmp_path: Path) -> None:
+    """A team's files name its namespace: nothing of them is left out."""
+    in_namespace(tmp_path, "team")
+    source = Source((tmp_path,))
+    compiled = compile_source(source, load(source))
+    assert (compiled.config.namespace, [pool.name for pool in compiled.config.pools]) == ("team", ["memory"])
+    assert len(compiled.config.pools[0].cache_rules) == 5
+
+
+def test_two_namespaces_ask_for_a_choice(tmp_path: Path) -> None:
+    """One is chosen, the other isn't mixed in; one without pools is refused; what names none is in the one that is chosen."""
+    for namespace in ("team", "other"):
+        in_namespace(tmp_path, namespace)
+    source = Source((tmp_path,))
+    with pytest.raises(SourceError, match=r"2 namespaces \(other, team\): choose one with --namespace"):
+        compile_source(source, load(source))
+    chosen = compile_source(Source((tmp_path,), namespace="other"), load(source))
+    assert (chosen.config.namespace, len(chosen.config.pools), findings_of(load(source), chosen)) == ("other", 1, ())
+    with pytest.raises(SourceError, match="known are other, team"):
+        compile_source(Source((tmp_path,), namespace="third"), load(source))
+    unnamed = Source((SAMPLES,), namespace="team")
+    assert compile_source(unnamed, load(unnamed)).config.namespace == "team"
+
+
 def test_a_folder_without_resources_says_so(tmp_path: Path) -> None:
     """Neither a missing path nor an empty folder is a success."""
     with pytest.raises(SourceError, match="no resource"):
