@@ -13,6 +13,7 @@ from slipstream_api.config import (
     Bind,
     BreakerRule,
     CacheRule,
+    HealthCheck,
     Invalidation,
     Limits,
     Match,
@@ -22,6 +23,7 @@ from slipstream_api.config import (
     StoreConfig,
     Upstream,
 )
+from slipstream_runtime.proxy.addresses import Resolver
 from slipstream_runtime.proxy.service import HttpService
 from slipstream_runtime.runtime import Runtime
 
@@ -89,12 +91,19 @@ async def proxied(
     cache: tuple[CacheRule, ...] = (),
     invalidations: tuple[Invalidation, ...] = (),
     breakers: tuple[BreakerRule, ...] = (),
+    upstream: Upstream | None = None,
+    health: HealthCheck | None = None,
+    resolver: Resolver | None = None,
 ) -> AsyncIterator[Proxied]:
-    runtime = Runtime(clock or MonotonicClock())
+    """`upstream`: instead of 127.0.0.1 in plain text."""
+    runtime = Runtime(clock or MonotonicClock(), resolver)
     await runtime.start(None)
     found = Proxied(runtime, upstream_port, free_port())
+    fields: dict[str, Any] = {"limits": limits or Limits(), "health_check": health}
+    if upstream is not None:
+        fields["upstream"] = upstream
     try:
-        await found.apply(limits=limits or Limits(), cache_rules=cache, invalidations=invalidations, breaker_rules=breakers)
+        await found.apply(cache_rules=cache, invalidations=invalidations, breaker_rules=breakers, **fields)
         yield found
     finally:
         for caller in found.callers:

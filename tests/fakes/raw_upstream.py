@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -67,18 +68,20 @@ async def echo(connection: Connection) -> None:
 
 
 class RawUpstream:
-    """`async with RawUpstream(script) as upstream`."""
+    """`async with RawUpstream(script) as upstream`. `tls`: it speaks TLS; `port`: that one, and not one of the system's choice."""
 
-    def __init__(self, script: Script = echo) -> None:
+    def __init__(self, script: Script = echo, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.script = script
         self.connections = 0
-        self.port = 0
+        self.host = host
+        self.port = port
+        self.tls = tls
         self.faults: list[BaseException] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, self.host, self.port, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

@@ -11,7 +11,7 @@ from slipstream_runtime.cores.health import Health
 from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.dialer import Dialer, DialError
-from slipstream_runtime.proxy.failures import Failure
+from slipstream_runtime.proxy.failures import RESET, Failure
 from slipstream_runtime.proxy.parties import Call, Owner
 from slipstream_runtime.proxy.upstream import UpstreamConnection
 
@@ -72,9 +72,9 @@ class Checker:
                 try:
                     if not check.path:
                         return True, "connected"
-                    host = f"{self._upstream.host}:{self._upstream.port}"
-                    request = f"GET {check.path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: slipstream-health\r\nConnection: close\r\n\r\n"
-                    connection.start(probe, b"GET", request.encode(), True)
+                    if connection.closed:  # nobody would tell the probe
+                        return False, RESET.message
+                    connection.start(probe, b"GET", self._request(check.path), True)
                     return await probe.result
                 finally:
                     connection.abandon()
@@ -82,6 +82,11 @@ class Checker:
             return False, str(error)
         except TimeoutError:
             return False, f"no answer within {timeout} s"
+
+    def _request(self, path: str) -> bytes:
+        host = f"[{self._upstream.host}]" if ":" in self._upstream.host else self._upstream.host
+        fields = f"Host: {host}:{self._upstream.port}\r\nUser-Agent: slipstream-health\r\nConnection: close"
+        return f"GET {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode()
 
 
 class _Probe(Call):

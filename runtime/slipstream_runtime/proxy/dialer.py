@@ -1,4 +1,4 @@
-"""Opens connections to an upstream: name, addresses in turn, TLS, one deadline over all of it. Maps every error of the network once."""
+"""Opens connections to an upstream: name, one address after the other, TLS, one deadline over all of it. Maps every network error once."""
 
 from __future__ import annotations
 
@@ -7,21 +7,16 @@ import errno
 import socket
 import ssl
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
+from typing import Any
 
 from slipstream_api.clock import Clock
 from slipstream_api.config import Upstream
 from slipstream_api.dns import lookup
 from slipstream_runtime.proxy import failures
+from slipstream_runtime.proxy.addresses import Addresses, Resolver, is_address
 from slipstream_runtime.proxy.failures import Failure
 
-RESOLUTION_SECONDS: Final = 5.0  # a herd of dials asks DNS once; a changed address is picked up by the next dial after this
-
-
-class Resolver(Protocol):
-    """Addresses of a name, best first; raises OSError where there is none."""
-
-    async def resolve(self, host: str, port: int) -> list[str]: ...
+__all__ = ["DialError", "Dialer", "DnsResolver", "LoopResolver", "Resolver", "is_address"]
 
 
 class DialError(Exception):
@@ -36,55 +31,64 @@ class Dialer:
     """Dials upstreams through one resolver."""
 
     def __init__(self, resolver: Resolver, clock: Clock) -> None:
-        self._resolver = resolver
-        self._clock = clock
-        self._resolved: dict[str, tuple[float, list[str]]] = {}
+        self._addresses = Addresses(resolver, clock)
         self._contexts: dict[str, ssl.SSLContext] = {}
 
     async def connect(self, factory: Callable[[], Any], upstream: Upstream, timeout: float) -> tuple[asyncio.Transport, Any]:
         """A connected transport and its protocol; raises DialError within `timeout` seconds."""
-        addresses: list[str] = []
+        resolved = False
+        until = asyncio.get_running_loop().time() + timeout
         try:
-            async with asyncio.timeout(timeout):
-                addresses = await self._addresses(upstream.host, upstream.port)
-                return await self._connect(factory, upstream, addresses)
+            async with asyncio.timeout_at(until):
+                addresses = await self._resolve(upstream)
+                resolved = True
+                return await self._connect(factory, upstream, addresses, until)
         except TimeoutError:
-            if not addresses:
+            if not resolved:
                 raise DialError(failures.DNS_ERROR, f"{upstream.host}: no answer from DNS within {timeout:g} s") from None
             raise DialError(failures.CONNECT_TIMEOUT, f"{upstream.host}:{upstream.port}") from None
 
-    async def _connect(self, factory: Callable[[], Any], upstream: Upstream, addresses: list[str]) -> tuple[asyncio.Transport, Any]:
-        context, name = self._tls(upstream)
+    async def _resolve(self, upstream: Upstream) -> list[str]:
+        try:
+            return await self._addresses.of((upstream.host, upstream.port))
+        except OSError as failed:
+            raise DialError(failures.DNS_ERROR, f"{upstream.host}: {failed}") from None
+
+    async def _connect(
+        self, factory: Callable[[], Any], upstream: Upstream, addresses: list[str], until: float
+    ) -> tuple[asyncio.Transport, Any]:
+        """The first address that answers. Each has an equal share of the time that is left: a silent one leaves some for the next."""
+        loop = asyncio.get_running_loop()
         error: DialError | None = None
-        for address in addresses:
+        for position, address in enumerate(addresses):
+            share = (until - loop.time()) / (len(addresses) - position)
             try:
-                loop = asyncio.get_running_loop()
-                return await loop.create_connection(factory, address, upstream.port, ssl=context, server_hostname=name)
-            except ssl.SSLCertVerificationError as refused:
-                error = DialError(failures.TLS_CERTIFICATE, refused.verify_message)
-            except ssl.SSLError as failed:
-                error = DialError(failures.TLS_ERROR, failed.reason or str(failed))
-            except OSError as failed:
-                error = DialError(_of_errno(failed), f"{address}:{upstream.port}: {failed.strerror or failed}")
+                async with asyncio.timeout(share):
+                    return await self._dial(factory, upstream, address)
+            except TimeoutError:
+                error = DialError(failures.CONNECT_TIMEOUT, f"{address}:{upstream.port}: silent for {share:.3g} s")
+            except DialError as failed:
+                error = failed
+            self._addresses.failed((upstream.host, upstream.port), address)
         assert error is not None  # there is at least one address
-        self._resolved.pop(upstream.host, None)  # the name may have moved
         raise error
 
-    async def _addresses(self, host: str, port: int) -> list[str]:
-        if is_address(host):
-            return [host]
-        now = self._clock.now()
-        until, addresses = self._resolved.get(host, (0.0, []))
-        if now < until:
-            return addresses
+    async def _dial(self, factory: Callable[[], Any], upstream: Upstream, address: str) -> tuple[asyncio.Transport, Any]:
+        context, name = self._tls(upstream)
         try:
-            addresses = await self._resolver.resolve(host, port)
+            return await asyncio.get_running_loop().create_connection(factory, address, upstream.port, ssl=context, server_hostname=name)
+        except ssl.SSLCertVerificationError as refused:
+            raise DialError(failures.TLS_CERTIFICATE, refused.verify_message) from None
+        except ssl.SSLError as failed:
+            raise DialError(failures.TLS_ERROR, failed.reason or str(failed)) from None
+        except TimeoutError as failed:
+            if failed.errno is None:
+                raise  # ours, not the kernel's
+            raise DialError(failures.CONNECT_TIMEOUT, f"{address}:{upstream.port}: {failed.strerror}") from None
         except OSError as failed:
-            raise DialError(failures.DNS_ERROR, f"{host}: {failed}") from None
-        if not addresses:
-            raise DialError(failures.DNS_ERROR, f"{host}: no address")
-        self._resolved[host] = (now + RESOLUTION_SECONDS, addresses)
-        return addresses
+            cut = context is not None and failed.errno != errno.ECONNREFUSED and isinstance(failed, ConnectionError)
+            failure = failures.TLS_ERROR if cut else failures.CONNECT_REFUSED
+            raise DialError(failure, f"{address}:{upstream.port}: {failed.strerror or failed}") from None
 
     def _tls(self, upstream: Upstream) -> tuple[ssl.SSLContext | None, str | None]:
         if upstream.tls.mode == "Disabled":
@@ -94,23 +98,6 @@ class Dialer:
             context = self._contexts["default"] = ssl.create_default_context()
             context.set_alpn_protocols(["http/1.1"])
         return context, upstream.tls.server_name or upstream.host
-
-
-def is_address(host: str) -> bool:
-    """Whether `host` is an IP address, which nobody needs to resolve."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False
-
-
-def _of_errno(error: OSError) -> Failure:
-    if error.errno == errno.ETIMEDOUT:
-        return failures.CONNECT_TIMEOUT
-    return failures.CONNECT_REFUSED
 
 
 class LoopResolver:
