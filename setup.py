@@ -23,8 +23,7 @@ def extensions() -> list[object]:
     """The compiled modules; needs mypy and a C compiler."""
     from mypyc.build import mypycify
 
-    os.environ.setdefault("MYPYPATH", os.pathsep.join(str(ROOT / folder) for folder in ("runtime", "crds", "operator", "examples")))
-    return list(mypycify(["--config-file", str(ROOT / "pyproject.toml"), *HOT, str(f"{RUNTIME}/observe/figures.py")], opt_level="3"))
+    return list(mypycify(["--config-file", str(ROOT / "pyproject.toml"), *HOT, f"{RUNTIME}/observe/figures.py"], opt_level="3"))
 
 
 setup(ext_modules=extensions() if os.environ.get("SLIPSTREAM_COMPILE") == "1" else [])

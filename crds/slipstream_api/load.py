@@ -14,6 +14,7 @@ from slipstream_api.validate import prepare, validate
 from slipstream_api.yamlread import Document, YamlError, read_documents
 
 SUFFIXES = (".yaml", ".yml")
+DEFAULT_NAMESPACE = "default"  # of resources that name none, as kubectl's
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +41,7 @@ class Loaded:
     origins: dict[tuple[str, str, str], str] = field(default_factory=dict)  # (kind, namespace, name) → file:line
 
 
-def load_paths(paths: Iterable[Path], namespace: str = "default") -> Loaded:
+def load_paths(paths: Iterable[Path], namespace: str = DEFAULT_NAMESPACE) -> Loaded:
     """Every resource in these files and folders (not below), in the order of the file names."""
     files = list(_files(paths))
     shelf = _Shelf(namespace)
@@ -126,7 +127,7 @@ def _what(value: dict[str, Any]) -> str:
     return f"{value.get('kind', 'a document without kind')} {name}".rstrip()
 
 
-def to_resource(value: dict[str, Any], namespace: str = "default") -> Resource:
+def to_resource(value: dict[str, Any], namespace: str = DEFAULT_NAMESPACE) -> Resource:
     """A valid document as a resource."""
     prepared = prepare(value, schema_of(value["kind"]))
     metadata = prepared["metadata"]

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final
 
 from slipstream_api.compile import Compiled, Finding, compile, warning  # noqa: A004 - the word of the design
-from slipstream_api.load import Loaded, load_paths
+from slipstream_api.load import DEFAULT_NAMESPACE, Loaded, load_paths
 from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
 from slipstream_api.resources import Resource
 
 Address = tuple[str, int]
-DEFAULT_NAMESPACE: Final = "default"  # of resources that name none, as kubectl's
 
 
 class SourceError(Exception):

@@ -17,8 +17,9 @@ from slipstream_runtime.observe.metrics import exposition
 from slipstream_runtime.observe.status import pool_status, rss_bytes
 from slipstream_runtime.places import Places
 from slipstream_runtime.pools import ConfigRefused, Pools
+from slipstream_runtime.proxy.addresses import Resolver
 from slipstream_runtime.proxy.context import Context
-from slipstream_runtime.proxy.dialer import Dialer, LoopResolver, Resolver
+from slipstream_runtime.proxy.dialer import Dialer, LoopResolver
 from slipstream_runtime.proxy.sweep import Sweep
 
 __all__ = ["ConfigRefused", "Runtime"]

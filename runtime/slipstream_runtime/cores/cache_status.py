@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 CACHE: Final = b"slipstream"  # our name in Cache-Status
-
-_KNOWN: dict[tuple[str, bool, bool, int, str], bytes] = {}  # reasons and details are tokens of our own: few
-_MAX_KNOWN: Final = 256
 
 # Why a request went forward (RFC 9211 §2.2).
 BYPASS: Final = "bypass"  # the policy, or a request that no rule takes
@@ -23,18 +21,9 @@ def hit(ttl: float, detail: str = "") -> bytes:
     return value + b"; detail=" + detail.encode("ascii") if detail else value
 
 
+@lru_cache(256)  # reasons and details are tokens of our own: few
 def forwarded(reason: str, *, stored: bool = False, collapsed: bool = False, status: int = 0, detail: str = "") -> bytes:
     """Value for an answer for which the upstream was asked. `status` is the upstream's where it differs from the answer's."""
-    what = (reason, stored, collapsed, status, detail)
-    value = _KNOWN.get(what)
-    if value is None:
-        value = _forwarded(reason, stored, collapsed, status, detail)
-        if len(_KNOWN) < _MAX_KNOWN:
-            _KNOWN[what] = value
-    return value
-
-
-def _forwarded(reason: str, stored: bool, collapsed: bool, status: int, detail: str) -> bytes:
     value = CACHE + b"; fwd=" + reason.encode("ascii")
     if status:
         value += b"; fwd-status=%d" % status

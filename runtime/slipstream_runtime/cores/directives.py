@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from slipstream_runtime.cores.fields import HeaderField, members
@@ -48,12 +49,10 @@ class Directives:
         return self._numbers.get(name, 0) if name in self.names else None
 
 
-_KNOWN: dict[bytes, Directives] = {}  # by value: servers say one of a few things, again and again
-_MAX_KNOWN: Final = 256
-_MAX_VALUE: Final = 128
+_MAX_VALUE: Final = 128  # longer ones aren't worth remembering
 
 
-def directives_of(fields: Iterable[HeaderField]) -> Directives:
+def directives_of(fields: Sequence[HeaderField]) -> Directives:
     """As `Directives(fields)`, remembered where there is one short line; what it returns is never changed."""
     only: HeaderField | None = None
     for field in fields:
@@ -63,12 +62,13 @@ def directives_of(fields: Iterable[HeaderField]) -> Directives:
             only = field
     if only is None:
         return _NONE
-    found = _KNOWN.get(only.value)
-    if found is None:
-        found = Directives((only,))
-        if len(only.value) <= _MAX_VALUE and len(_KNOWN) < _MAX_KNOWN:
-            _KNOWN[only.value] = found
-    return found
+    return _of_value(only.value) if len(only.value) <= _MAX_VALUE else Directives(fields)
+
+
+@lru_cache(256)
+def _of_value(value: bytes) -> Directives:
+    """Of one line: servers say one of a few things, again and again."""
+    return Directives((HeaderField(b"cache-control", value),))
 
 
 def delta_seconds(value: bytes) -> int:

@@ -6,7 +6,7 @@ process can search for a collision (`secret`)."""
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from slipstream_runtime.cores.directives import directives_of
@@ -104,9 +104,8 @@ def _reason(flags: int, identified: bool, has_body: bool) -> str:
     return "method-override"
 
 
-def _control(request: CacheRequest, fields: Iterable[HeaderField]) -> None:
+def _control(request: CacheRequest, fields: Sequence[HeaderField]) -> None:
     """What the request's own Cache-Control asks (RFC 9111 §5.2.1); Pragma counts only without one (§5.4)."""
-    fields = list(fields)
     directives = directives_of(fields)
     if b"no-store" in directives:
         request.bypass = "no-store"

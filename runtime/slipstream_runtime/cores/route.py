@@ -28,7 +28,7 @@ _ABNORMAL: Final = re.compile(r"//|/\.{1,2}(?:/|$)|[;\\]|%(?:2[DEF]|3[0-9]|4[1-9
 class Operation:
     """What the rules say about requests of one kind; few per pool, shared by all requests of that kind."""
 
-    __slots__ = ("breaker", "cache", "circuit", "invalidates", "method", "name", "normal", "safe", "writes")
+    __slots__ = ("breaker", "cache", "circuit", "fallback", "invalidates", "method", "name", "normal", "safe", "writes")
 
     def __init__(
         self, name: str, method: bytes, cache: CachePlan | None, invalidates: tuple[int, ...], breaker: config.BreakerRule | None
@@ -38,6 +38,7 @@ class Operation:
         self.cache = cache
         self.invalidates = invalidates  # scopes for Generations.begin_write
         self.breaker = breaker
+        self.fallback: tuple[config.Fallback, ...] = () if breaker is None else breaker.fallback
         # Which circuit (Circuits.get): of the rule, or of this operation under it.
         self.circuit: tuple[str, str] | None = None
         if breaker is not None:

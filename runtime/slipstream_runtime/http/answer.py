@@ -82,8 +82,6 @@ class AnswerScanner:
             raise MalformedError(502, "too many header lines in an answer")
         head = AnswerHead(line, self.memo.fields(lines), block)
         special = [field for field in head.fields if field.kind]
-        if not line.http11 or line.status < 200 or line.status == 204:
-            return _with_special(head, special, method)
         length: LengthField | None = None
         kept: Field | None = None
         for field in special:
@@ -92,8 +90,9 @@ class AnswerScanner:
             elif isinstance(field, ConnectionField) and field.only_keep_alive and kept is None:
                 kept = field
             else:
-                return _with_special(head, special, method)
-        if length is None:
+                length = None
+                break
+        if length is None or not line.http11 or line.status < 200 or line.status == 204:
             return _with_special(head, special, method)
         head.body = answer_body(method, line.status, length.number)
         if kept is not None:  # what many servers say in each answer: it isn't forwarded, and means nothing else

@@ -18,7 +18,7 @@ from slipstream_runtime.http.forward import END, connection_line
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.client import Client
-from slipstream_runtime.proxy.exchange import DONE, QUEUED, Exchange, chain
+from slipstream_runtime.proxy.exchange import DONE, QUEUED, Exchange
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.stored import CACHE_STATUS, rendered_with, storable_head, with_length
 
@@ -244,7 +244,7 @@ class CachedExchange(Exchange):
         if not self._plan.enforce:
             return None
         entry = self._store.get_stale(self._request.key, self._plan, now)
-        step = choose(chain(self.operation), cause, entry is not None)
+        step = choose(self.operation.fallback, cause, entry is not None)
         return entry if step is not None and step.type == "StaleCache" else None
 
     def _send_stale(self, entry: Entry, why: str, now: float) -> None:

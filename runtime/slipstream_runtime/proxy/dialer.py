@@ -13,10 +13,8 @@ from slipstream_api.clock import Clock
 from slipstream_api.config import Upstream
 from slipstream_api.dns import lookup
 from slipstream_runtime.proxy import failures
-from slipstream_runtime.proxy.addresses import Addresses, Resolver, is_address
+from slipstream_runtime.proxy.addresses import Addresses, Resolver
 from slipstream_runtime.proxy.failures import Failure
-
-__all__ = ["DialError", "Dialer", "DnsResolver", "LoopResolver", "Resolver", "is_address"]
 
 
 class DialError(Exception):

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from slipstream_api.config import Fallback
 from slipstream_runtime.cores.breaker import REFUSED
 from slipstream_runtime.cores.fallback import choose, retry_after
 from slipstream_runtime.cores.route import Operation
@@ -32,11 +31,6 @@ QUEUED, SENT, STREAMING, DONE = range(4)
 
 MAX_HELD: Final = 65_536  # bytes of a body that wait for a connection before the client is paused
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))  # RFC 9110 §9.2.2: twice is as once
-
-
-def chain(operation: Operation) -> tuple[Fallback, ...]:
-    """The fallback chain of the breaker rule, if any."""
-    return () if operation.breaker is None else operation.breaker.fallback
 
 
 class Exchange(Call):
@@ -246,7 +240,7 @@ class Exchange(Call):
         service, client = self._service, self.client
         service.figures.errors += 1
         if client is not None:
-            step = choose(chain(self.operation), failure.cause, False)
+            step = choose(self.operation.fallback, failure.cause, False)
             wait = retry_after(step, failure.cause, service.open_for(self.operation))
             self._keep = client.keeps(self.head)
             extra = service.context.date + self.cache_line(failure.reason) + connection_line(self.head.line.http11, self._keep)

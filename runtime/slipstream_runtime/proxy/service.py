@@ -10,10 +10,10 @@ from slipstream_runtime.cores.route import Operation, Router
 from slipstream_runtime.cores.store import Entry
 from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.addresses import is_address
 from slipstream_runtime.proxy.bypass import BypassExchange
 from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.client import Client
-from slipstream_runtime.proxy.dialer import is_address
 from slipstream_runtime.proxy.exchange import DONE, Exchange
 from slipstream_runtime.proxy.failures import ONLY_IF_CACHED
 from slipstream_runtime.proxy.parties import Service
