@@ -58,8 +58,11 @@ class CacheRule(Part, frozen=True, kw_only=True):
     match: Match
     ttl_ms: int
     ttl_jitter_percent: int = 10
-    stale_while_revalidate_ms: int = 0
-    stale_if_error_ms: int = 0
+    stale_while_revalidate_ms: int | None = None  # None: as the upstream says
+    stale_if_error_ms: int | None = None  # None: as the upstream says
+    stale_while_open_ms: int | None = None  # None: as stale_if_error_ms
+    negative_ttl_ms: int = 0
+    min_latency_ms: int = 0
     partition: Partition = Partition()
     key: CacheKey = CacheKey()
     upstream_directives: Literal["Honor", "Ignore"] = "Honor"

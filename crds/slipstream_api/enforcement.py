@@ -26,7 +26,6 @@ class Unenforced:
 TABLE: Final = (
     Unenforced("ConnectionPool", "upstream.protocol", ("HTTP",)),
     Unenforced("CachePolicy", "storage.eviction", ("LRU",)),
-    Unenforced("CachePolicy", "rules[].staleWhileRevalidate", ("0s",)),
     Unenforced("CachePolicy", "rules[].match.mcp", (None,)),
     Unenforced("CachePolicy", "rules[].match.sql", (None,)),
     Unenforced("CachePolicy", "invalidations[].match.mcp", (None,)),
@@ -42,7 +41,7 @@ TABLE: Final = (
 
 
 def not_enforced(resource: Resource) -> tuple[str, ...]:
-    """Paths below `spec` that are set and not enforced, like `rules[recall].staleWhileRevalidate`, in the order of the table."""
+    """Paths below `spec` that are set and not enforced, like `rules[recall].match.mcp`, in the order of the table."""
     found = []
     for row in TABLE:
         if row.kind == resource.kind:

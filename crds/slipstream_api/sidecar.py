@@ -61,6 +61,10 @@ class CacheFigures(Part, frozen=True, kw_only=True):
     stale: int = 0
     coalesced: int = 0
     bypass: int = 0
+    revalidated: int = 0  # of the misses: the upstream confirmed what was stored
+    refreshed: int = 0  # in the background, while a stale answer was served
+    would_stale: int = 0  # Shadow: hits that would have differed from the upstream's answer
+    would_leak: int = 0  # Shadow: the same, with an answer to another caller
     entries: int = 0
     bytes: int = 0
     evictions: int = 0

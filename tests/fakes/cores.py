@@ -7,6 +7,7 @@ from typing import Any
 from slipstream_api import config
 from slipstream_runtime.cores.fields import PlainField
 from slipstream_runtime.cores.freshness import Storing
+from slipstream_runtime.cores.grace import Grace
 from slipstream_runtime.cores.plan import CachePlan, PoolCache
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
@@ -98,5 +99,5 @@ class Cached:
 
     def put(self, now: float, key: bytes | None = None, body: bytes = b"body", ttl: float = 60.0, stale: float = 0.0, **more: Any) -> str:
         snapshot = more.pop("snapshot", None) or self.capture()
-        storing = Storing("", now, ttl, more.pop("age", 0.0), stale)
+        storing = Storing("", now, ttl, more.pop("age", 0.0), more.pop("grace", Grace(0.0, stale, stale, 0.0)))
         return self.store.put(key or self.key(), self.plan, snapshot, storing, 200, b"HTTP/1.1 200 OK", body, now)

@@ -124,9 +124,10 @@ class PoolMachine(RuleBasedStateMachine):
     def sweep(self, seconds: float) -> None:
         self.now += seconds
         before = self.pool.size
+        aged = any(slot.expires_at <= self.now for slot in self.pool._idle)  # by the lifetime in force when it was made
         self.apply(self.pool.maintain(self.now))
         assert all(deadline > self.now for deadline in self.waiting.values()), "waits past its deadline"
-        if self.limits.max_lifetime_ms == 0:
+        if not aged:
             assert self.pool.size >= min(before, self.limits.min_connections), "reaped under the minimum"
 
     @rule(limits=limits)

@@ -41,8 +41,11 @@ def cache_rule(rule: CacheRule, policy: str, mode: c.Mode) -> c.CacheRule:
         match=match(rule.match),
         ttl_ms=parse_duration(rule.ttl),
         ttl_jitter_percent=rule.ttl_jitter_percent,
-        stale_while_revalidate_ms=parse_duration(rule.stale_while_revalidate),
-        stale_if_error_ms=parse_duration(rule.stale_if_error),
+        stale_while_revalidate_ms=_optional(rule.stale_while_revalidate),
+        stale_if_error_ms=_optional(rule.stale_if_error),
+        stale_while_open_ms=_optional(rule.stale_while_open),
+        negative_ttl_ms=parse_duration(rule.negative_ttl),
+        min_latency_ms=parse_duration(rule.min_latency),
         partition=c.Partition(type=rule.partition.type, headers=_lower(rule.partition.headers)),
         key=c.CacheKey(query=rule.key.query, headers=_lower(rule.key.headers)),
         upstream_directives=rule.upstream_directives,
@@ -155,6 +158,10 @@ def pool(
         invalidations=invalidations,
         breaker_rules=breaker_rules,
     )
+
+
+def _optional(duration: str | None) -> int | None:
+    return None if duration is None else parse_duration(duration)
 
 
 def _lower(names: tuple[str, ...]) -> tuple[str, ...]:

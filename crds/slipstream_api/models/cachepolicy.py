@@ -48,11 +48,24 @@ class CacheRule(Model):
     ttl_jitter_percent: Percent = Field(
         default=10, description="Shortens each answer's time by up to so much, so that they don't all expire at once; 10 if not set."
     )
-    stale_while_revalidate: Duration = Field(
-        default="0s", description="How long after its time an answer is still served while a new one is fetched; 0s if not set."
+    stale_while_revalidate: Duration | None = Field(
+        default=None,
+        description="How long after its time an answer is still served while a new one is fetched. The upstream's own "
+        "stale-while-revalidate (Honor) can only shorten it; if not set, it is what the upstream says, at most 24h.",
     )
-    stale_if_error: Duration = Field(
-        default="0s", description="How long after its time an answer may stand in for a failed one (fallback StaleCache); 0s if not set."
+    stale_if_error: Duration | None = Field(
+        default=None,
+        description="How long after its time an answer may stand in for a failed one (fallback StaleCache). The upstream's own "
+        "stale-if-error (Honor) can only shorten it; if not set, it is what the upstream says, at most 24h.",
+    )
+    stale_while_open: Duration | None = Field(
+        default=None, description="As staleIfError, while the circuit is open; as staleIfError if not set. At least staleIfError counts."
+    )
+    negative_ttl: Duration = Field(
+        default="0s", description="How long an answer 404 or 410 is fresh; such answers are not stored if not set."
+    )
+    min_latency: Duration = Field(
+        default="0s", description="An answer that came faster is not worth its memory and is not stored; all are if not set."
     )
     partition: Partition = Field(default=Partition(type="PerCaller"), description="Whose data it is; PerCaller if not set.")
     key: Key = Field(default=Key(), description="What makes two requests the same besides path and partition.")

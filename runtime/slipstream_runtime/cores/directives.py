@@ -44,6 +44,10 @@ class Directives:
     def __contains__(self, name: bytes) -> bool:
         return name in self.names
 
+    def limit(self, name: bytes) -> int:
+        """The argument of `name`: -1 where the directive is absent, the most there is where it has none."""
+        return self._numbers.get(name, MAX_SECONDS) if name in self.names else -1
+
     def seconds(self, name: bytes) -> int | None:
         """The argument of `name`: None where the directive is absent, 0 where it has none or can't be read."""
         return self._numbers.get(name, 0) if name in self.names else None

@@ -44,6 +44,11 @@ class Flights(Generic[W]):
     def __len__(self) -> int:
         return len(self._by_key)
 
+    def under_way(self, key: bytes) -> bool:
+        """Somebody makes the call for `key`, and it would be joined."""
+        flight = self._by_key.get(key)
+        return flight is not None and flight.snapshot.current()
+
     def join(self, key: bytes, snapshot: Snapshot, waiter: W, now: float) -> Flight[W] | None:
         """The flight that `waiter` now belongs to; it makes the call itself where `flight.leader is waiter`. None: go on alone."""
         marked = self._marks.get(key)

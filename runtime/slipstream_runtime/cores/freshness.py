@@ -3,7 +3,8 @@
 The rule's TTL is the most; upstream directives (Honor) can only shorten it or forbid. `private` may be stored where the partition
 holds every identity the request showed, because the partition then is that caller's private cache; never under Shared. Ignore
 disregards Cache-Control, Expires and Age, but never Vary and Set-Cookie: those say what the answer is, not how long it lasts.
-Only 200 is stored: other statuses are either errors, partial, or rare enough not to be worth a wrong answer."""
+Only 200 is stored, and where the rule says so 404 and 410: other statuses are either errors, partial, or rare enough not to be worth
+a wrong answer."""
 
 from __future__ import annotations
 
@@ -12,67 +13,76 @@ from typing import Final
 
 from slipstream_runtime.cores.directives import Directives, delta_seconds, directives_of, http_date
 from slipstream_runtime.cores.fields import HeaderField, split_list
+from slipstream_runtime.cores.grace import NONE, Grace
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.plan import CachePlan
 
 _WHAT_IT_IS: Final = frozenset((b"vary", b"set-cookie", b"content-range"))
 _HOW_LONG: Final = frozenset((b"cache-control", b"expires", b"age", b"date"))
+_VALIDATORS: Final = frozenset((b"etag", b"last-modified"))
+NEGATIVE: Final = frozenset((404, 410))  # "there is no such thing": an answer like any other, but of a time of its own
 
 
 class Storing:
     """The judgement on one answer: with `detail` it isn't stored, and `detail` says why (a token for Cache-Status)."""
 
-    __slots__ = ("age", "detail", "received", "stale", "ttl")
+    __slots__ = ("age", "asker", "detail", "grace", "received", "ttl")
 
-    def __init__(self, detail: str, received: float, ttl: float = 0.0, age: float = 0.0, stale: float = 0.0) -> None:
+    def __init__(self, detail: str, received: float, ttl: float = 0.0, age: float = 0.0, grace: Grace = NONE, asker: int = 0) -> None:
         self.detail = detail
         self.received = received  # when the head came
         self.ttl = ttl  # seconds from `received`, jitter included
         self.age = age  # how old it was when it came
-        self.stale = stale  # seconds after `ttl` for which it may stand in for an error
+        self.grace = grace  # what it may be used for after `ttl`
+        self.asker = asker  # in Shadow: a hash of who asked, never an identity
 
 
 def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[HeaderField], now: float, delay: float = 0.0) -> Storing:
     """Whether an answer (head received at `now`, `delay` seconds after the request was sent) may be stored under `plan`."""
     if request.bypass:
         return Storing(request.bypass, now)
-    if status != 200:
+    negative = status in NEGATIVE and plan.negative_ttl > 0.0
+    if status != 200 and not negative:
         return Storing("status", now)
+    if delay < plan.min_latency:
+        return Storing("fast", now)
     lines: list[HeaderField] = []
     governed = request.credential  # most answers say nothing about their life
+    validator = False
     for field in fields:
         name = field.name
         if name in _HOW_LONG:
             lines.append(field)
             governed = governed or name != b"date"
+        elif name in _VALIDATORS:
+            validator = True
         elif name in _WHAT_IT_IS and (name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value))):
             return Storing(name.decode("ascii"), now)
-    ttl = plan.ttl
+    ttl = plan.negative_ttl if negative else plan.ttl
     if plan.jitter:
         ttl *= 1.0 - plan.jitter * plan.cache.random()  # shorter only: neither policy nor upstream allowed more
-    storing = Storing("", now, ttl, delay, plan.stale)
-    return _honour(plan, request, lines, storing) if governed and plan.honor else storing
+    storing = Storing("", now, ttl, delay, plan.grace.kept if validator else plan.grace.plain, request.asker)
+    if governed and plan.honor:
+        _honour(plan, request, lines, storing, validator)
+    if negative:
+        storing.grace = NONE  # "not found" stands in for nothing
+    return storing
 
 
-def _honour(plan: CachePlan, request: CacheRequest, fields: list[HeaderField], storing: Storing) -> Storing:
+def _honour(plan: CachePlan, request: CacheRequest, fields: list[HeaderField], storing: Storing, validator: bool) -> None:
     storing.age += _age(fields)
     directives = directives_of(fields)
     shared = plan.interest.shared
     storing.detail = _forbidden(directives, shared, request.credential)
     if storing.detail:
-        return storing
+        return
     lifetime = _lifetime(directives, fields, shared)
     if lifetime is not None:
         storing.ttl = min(storing.ttl, lifetime - storing.age)
         if storing.ttl <= 0:
             storing.detail = "expired"
-            return storing
-    if b"must-revalidate" in directives or b"proxy-revalidate" in directives or b"s-maxage" in directives:
-        storing.stale = 0.0  # RFC 9111 §4.2.4: not to be served stale
-    stale_if_error = directives.seconds(b"stale-if-error")
-    if stale_if_error is not None:
-        storing.stale = min(storing.stale, stale_if_error)
-    return storing
+            return
+    storing.grace = plan.grace.granted(directives, validator)
 
 
 def _forbidden(directives: Directives, shared: bool, credential: bool) -> str:

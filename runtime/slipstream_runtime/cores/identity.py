@@ -14,10 +14,11 @@ KEYED: Final = 1  # part of the key
 PARTITION: Final = 2  # part of the key, and an identity
 CREDENTIAL: Final = 4  # an identity that isn't part of the key: RFC 9111 §3.5
 CONTROL: Final = 8  # Cache-Control and Pragma
-CONDITIONAL: Final = 16  # a precondition: the upstream answers it
+CONDITIONAL: Final = 16  # a precondition that only the upstream may answer (RFC 9111 §4.3.2)
 RANGE: Final = 32
 OVERRIDE: Final = 64  # may turn a GET into something else
-FLAGS: Final = 7  # bits; what is above them is the name's number
+VALIDATING: Final = 128  # a condition that a stored answer can answer
+FLAGS: Final = 8  # bits; what is above them is the name's number
 
 # Change what many servers answer and are seldom in Vary (cache poisoning by unkeyed input); constant for one workload, so keyed for all.
 ALWAYS_KEYED: Final = (
@@ -37,7 +38,8 @@ ALWAYS_KEYED: Final = (
     b"x-rewrite-url",
 )
 OVERRIDES: Final = (b"x-http-method-override", b"x-http-method", b"x-method-override")
-PRECONDITIONS: Final = (b"if-match", b"if-none-match", b"if-modified-since", b"if-unmodified-since")
+PRECONDITIONS: Final = (b"if-match", b"if-unmodified-since")
+CONDITIONS: Final = (b"if-none-match", b"if-modified-since")
 
 
 def partition_names(partition: Partition) -> tuple[bytes, ...]:
@@ -63,7 +65,7 @@ class Interest:
         keyed = dict.fromkeys((*self.partition, *named, *ALWAYS_KEYED, *further))
         self.covered: frozenset[bytes] = frozenset(keyed)  # Vary may name these
         flags = dict.fromkeys(keyed, KEYED)
-        for names, flag in ((self.partition, PARTITION), (PRECONDITIONS, CONDITIONAL), (OVERRIDES, OVERRIDE)):
+        for names, flag in ((self.partition, PARTITION), (PRECONDITIONS, CONDITIONAL), (CONDITIONS, VALIDATING), (OVERRIDES, OVERRIDE)):
             for name in names:
                 flags[name] = flags.get(name, 0) | flag
         for name in CREDENTIALS:

@@ -11,7 +11,18 @@ from typing import Final
 
 from slipstream_runtime.cores.directives import directives_of
 from slipstream_runtime.cores.fields import HeaderField
-from slipstream_runtime.cores.identity import CONDITIONAL, CONTROL, CREDENTIAL, FLAGS, KEYED, OVERRIDE, PARTITION, RANGE, Interest
+from slipstream_runtime.cores.identity import (
+    CONDITIONAL,
+    CONTROL,
+    CREDENTIAL,
+    FLAGS,
+    KEYED,
+    OVERRIDE,
+    PARTITION,
+    RANGE,
+    VALIDATING,
+    Interest,
+)
 
 KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
@@ -22,18 +33,22 @@ _LENGTHS: Final = [size.to_bytes(4, "big") for size in range(1024)]
 class CacheRequest:
     """What one request asks of the cache. With `bypass` it goes past the cache, and the rest is meaningless."""
 
-    __slots__ = ("bypass", "credential", "key", "limited", "max_age", "min_fresh", "only_if_cached", "partition", "refresh")
+    __slots__ = ("asker", "bypass", "conditional", "credential", "key", "limited", "max_age", "max_stale", "min_fresh",
+                 "only_if_cached", "partition", "refresh")  # fmt: skip
 
     def __init__(self, key: bytes, partition: int, bypass: str = "") -> None:
         self.key = key
         self.partition = partition  # a hash, for generations; never an identity
         self.bypass = bypass  # why; a token for Cache-Status
         self.credential: bool = False  # it carries an identity that isn't part of the key
+        self.conditional: bool = False  # it has If-None-Match or If-Modified-Since
         self.refresh: bool = False  # must be answered by the upstream; the answer may be stored
         self.only_if_cached: bool = False  # 504 rather than the upstream
         self.max_age: int = NO_LIMIT  # seconds; an older answer won't do
-        self.limited: bool = False  # it sets one of these: ask Entry.satisfies
+        self.limited: bool = False  # it sets max-age or min-fresh: ask Entry.satisfies
         self.min_fresh: int = 0  # seconds for which the answer must stay fresh
+        self.max_stale: int = NO_LIMIT  # seconds after its time for which an answer will do
+        self.asker: int = 0  # in Shadow: a hash of who asks
 
 
 class KeyReader:
@@ -81,6 +96,8 @@ class KeyReader:
         request = CacheRequest(hasher.digest(), partition)
         if flags & CREDENTIAL:
             request.credential = True
+        if flags & VALIDATING:
+            request.conditional = True
         if flags & CONTROL:
             _control(request, fields)
         return request
@@ -119,4 +136,5 @@ def _control(request: CacheRequest, fields: Sequence[HeaderField]) -> None:
     request.refresh = request.refresh or max_age == 0
     request.min_fresh = directives.seconds(b"min-fresh") or 0
     request.limited = max_age is not None or request.min_fresh > 0
+    request.max_stale = directives.limit(b"max-stale")
     request.only_if_cached = b"only-if-cached" in directives

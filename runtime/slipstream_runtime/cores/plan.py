@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from slipstream_api import config
 from slipstream_runtime.cores.generations import Generations
+from slipstream_runtime.cores.grace import GraceRule
 from slipstream_runtime.cores.identity import Interest
 from slipstream_runtime.cores.key import KeyReader
 
@@ -15,9 +16,10 @@ SECRET_BYTES: Final = 32  # of blake2b's key, at most 64
 
 
 class CacheCounters:
-    """Figures of one policy on one pool; the data path counts the first six, the store the rest."""
+    """Figures of one policy on one pool; the store counts the last four, the data path the rest."""
 
-    __slots__ = ("bypass", "bytes", "coalesced", "entries", "evictions", "hits", "misses", "rejected", "stale", "stored")
+    __slots__ = ("bypass", "bytes", "coalesced", "entries", "evictions", "hits", "misses", "refreshed", "rejected", "revalidated", "stale",
+                 "stored", "would_leak", "would_stale")  # fmt: skip
 
     def __init__(self) -> None:
         self.hits: int = 0
@@ -26,6 +28,10 @@ class CacheCounters:
         self.coalesced: int = 0
         self.bypass: int = 0
         self.rejected: int = 0  # answers that may not be stored
+        self.revalidated: int = 0  # of the misses: the upstream said that the stored answer is still right
+        self.refreshed: int = 0  # fetched anew in the background
+        self.would_stale: int = 0  # Shadow: a hit would have differed from what the upstream said
+        self.would_leak: int = 0  # Shadow: and it would have been another caller's
         self.stored: int = 0
         self.evictions: int = 0
         self.entries: int = 0
@@ -83,14 +89,16 @@ class CachePlan:
         "cache",
         "counters",
         "enforce",
+        "grace",
         "honor",
         "identity",
         "interest",
         "jitter",
+        "min_latency",
         "name",
+        "negative_ttl",
         "reader",
         "rule",
-        "stale",
         "store",
         "tags",
         "ttl",
@@ -106,7 +114,9 @@ class CachePlan:
         self.honor: bool = rule.upstream_directives == "Honor"
         self.ttl: float = rule.ttl_ms / 1_000
         self.jitter: float = rule.ttl_jitter_percent / 100
-        self.stale: float = rule.stale_if_error_ms / 1_000
+        self.negative_ttl: float = rule.negative_ttl_ms / 1_000
+        self.min_latency: float = rule.min_latency_ms / 1_000
+        self.grace = GraceRule(rule)
         self.tags: tuple[int, ...] = tuple(cache.generations.tag(tag) for tag in rule.tags)
         self.identity: bytes = _identity(pool, rule)
         self.interest = Interest(rule.partition, rule.key)

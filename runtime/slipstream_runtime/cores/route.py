@@ -82,7 +82,7 @@ class Router:
 
     def _decide(self, method: bytes, path: str) -> Operation:
         normal = is_normal(path)
-        cached = self._caches.first(method, path) if normal else None
+        cached = self._caches.first(b"GET" if method == b"HEAD" else method, path) if normal else None
         breaker = self._breakers.first(method, path)
         invalidations = self._invalidations.all(method.upper(), fold(path))
         invalidates = self._scopes(method, invalidations, normal)
@@ -92,7 +92,7 @@ class Router:
         if breaker is not None:
             matches.append(breaker.match)
         name = _name(method, matches)
-        cache = cached if method == b"GET" else None  # HEAD and methods with bodies go past the cache
+        cache = cached if method == b"GET" or method == b"HEAD" else None  # methods with bodies go past the cache
         label = method if method in NAMED else b"OTHER"
         identity = (name, label, id(cache), invalidates, id(breaker), normal)
         operation = self._operations.get(identity)

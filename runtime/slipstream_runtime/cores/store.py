@@ -19,8 +19,10 @@ class Entry:
 
     __slots__ = (
         "age",
+        "asker",
         "body",
         "expires",
+        "grace",
         "head",
         "key",
         "plan",
@@ -29,7 +31,6 @@ class Entry:
         "rendered_head",
         "size",
         "snapshot",
-        "stale",
         "status",
     )
 
@@ -43,7 +44,8 @@ class Entry:
         self.received: float = storing.received
         self.age: float = storing.age  # at `received`
         self.expires: float = storing.received + storing.ttl
-        self.stale: float = storing.stale  # seconds after `expires`
+        self.grace = storing.grace  # what it may be used for after `expires`
+        self.asker = storing.asker
         self.size: int = entry_size(len(head), len(body))
         self.rendered_head: bytes = b""
         self.rendered_age: int = -1
@@ -81,6 +83,11 @@ class Store:
 
     def get(self, key: bytes, plan: CachePlan, now: float) -> Entry | None:
         """The fresh answer under `key`, None without one. Fresh means `now` < `expires`: at that instant it no longer is."""
+        entry = self.get_stale(key, plan, now)
+        return entry if entry is not None and now < entry.expires else None
+
+    def get_stale(self, key: bytes, plan: CachePlan, now: float) -> Entry | None:
+        """The answer under `key` that is fresh, or not longer expired than its grace retains it. Never one that a write made wrong."""
         entry = self._entries.get(key)
         if entry is None:
             return None
@@ -90,20 +97,11 @@ class Store:
             self.invalidations += 1
             self._drop(entry)
             return None
-        if now >= entry.expires:
-            if now >= entry.expires + entry.stale:
-                self.expirations += 1
-                self._drop(entry)
+        if now >= entry.expires and now >= entry.expires + entry.grace.retention:
+            self.expirations += 1
+            self._drop(entry)
             return None
         self._entries.move_to_end(key)
-        return entry
-
-    def get_stale(self, key: bytes, plan: CachePlan, now: float) -> Entry | None:
-        """The answer under `key` that may stand in for an error: fresh, or not longer expired than its stale-if-error. Never one that
-        a write made wrong."""
-        entry = self.get(key, plan, now)
-        if entry is None:
-            entry = self._entries.get(key)  # what `get` left is stale, not dead
         return entry
 
     def peek(self, key: bytes) -> Entry | None:
@@ -177,7 +175,7 @@ class Store:
             self._drop(entry)
             return False
         entry.expires = min(entry.expires, entry.received + plan.ttl)
-        entry.stale = min(entry.stale, plan.stale)
+        entry.grace = entry.grace.shortened(plan.grace.bounds)
         entry.plan = plan  # the same policy, so the same counters: both are part of the key
         return True
 

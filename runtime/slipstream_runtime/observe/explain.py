@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
 from slipstream_runtime.cores.fields import CREDENTIALS
 from slipstream_runtime.cores.plan import CachePlan
+from slipstream_runtime.cores.reuse import FETCH, REFRESH, SERVE, STALE, VALIDATE, reuse
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import Field, parse_field
@@ -17,6 +18,14 @@ from slipstream_runtime.proxy.service import HttpService, authority
 
 # What the admin API's own client sends along; not part of the request that is asked about. Its Host is that of the URL asked about.
 _OWN_HEADERS = frozenset({"host", "content-length", "connection"})
+
+_REUSE: Final = {
+    SERVE: ("hit", "a fresh answer of the same partition is stored"),
+    REFRESH: ("stale", "the stored answer has expired: it is served while a new one is fetched"),
+    STALE: ("stale", "the stored answer has expired, and the request takes such a one"),
+    VALIDATE: ("revalidate", "the upstream is asked whether the stored answer is still right"),
+    FETCH: ("miss", "the stored answer has expired, or the request asks for a newer one"),
+}
 
 
 def explain(
@@ -71,9 +80,9 @@ def _fields(headers: tuple[tuple[str, str], ...]) -> list[Field]:
 def _cache(service: HttpService, operation: Operation, method: str, target: str, fields: list[Field], now: float) -> dict[str, Any]:
     plan = operation.cache
     if plan is None:
-        why = "no cache rule matches" if method in ("GET", "HEAD") else "only GET is answered from the cache"
+        why = "no cache rule matches" if method in ("GET", "HEAD") else "only GET and HEAD are answered from the cache"
         return {"decision": "bypass", "why": why}
-    request = plan.reader.read(method.encode(), target.encode(), fields, False)
+    request = plan.reader.read(b"GET" if method == "HEAD" else method.encode(), target.encode(), fields, False)
     story = {"rule": plan.name, "policy": plan.rule.policy, "mode": plan.rule.mode, "partition": _partition(plan, fields)}
     if request.bypass:
         return {"decision": "bypass", "why": request.bypass, **story}
@@ -89,11 +98,8 @@ def _cache(service: HttpService, operation: Operation, method: str, target: str,
     age = {"ageSeconds": round(now - entry.received, 1), "expiresInSeconds": round(entry.expires - now, 1)}
     if not entry.snapshot.current():
         return {"decision": "miss", "why": "a write has invalidated the stored answer", **age, **story}
-    if now >= entry.expires:
-        return {"decision": "miss", "why": "the stored answer has expired", **age, **story}
-    if request.refresh:
-        return {"decision": "miss", "why": "the request asks for a new answer", **age, **story}
-    return {"decision": "hit", "why": "a fresh answer of the same partition is stored", **age, **story}
+    decision, why = _REUSE[reuse(entry, request, now)]
+    return {"decision": decision, "why": why, **age, **story}
 
 
 def _key_headers(plan: CachePlan, fields: list[Field]) -> dict[str, str]:

@@ -57,14 +57,23 @@ def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
     entries = GaugeMetricFamily("slipstream_cache_entries", "Stored answers.", labels=labels)
     size = GaugeMetricFamily("slipstream_cache_bytes", "Memory of stored answers.", labels=labels)
     evictions = CounterMetricFamily("slipstream_cache_evictions", "Answers that made room.", labels=labels)
+    revalidated = CounterMetricFamily(
+        "slipstream_cache_revalidated", "Misses for which the upstream confirmed what was stored.", labels=labels
+    )
+    refreshed = CounterMetricFamily("slipstream_cache_refreshed", "Answers fetched anew while a stale one was served.", labels=labels)
+    shadow = CounterMetricFamily("slipstream_cache_shadow", "Shadow: hits that would have been wrong.", labels=[*labels, "fault"])
     for pool in pools:
         for cache in pool.cache:
+            revalidated.add_metric([pool.name, cache.policy], cache.revalidated)
+            refreshed.add_metric([pool.name, cache.policy], cache.refreshed)
+            shadow.add_metric([pool.name, cache.policy, "stale"], cache.would_stale)
+            shadow.add_metric([pool.name, cache.policy, "leak"], cache.would_leak)
             for outcome in ("hits", "misses", "stale", "coalesced", "bypass"):
                 outcomes.add_metric([pool.name, cache.policy, outcome], getattr(cache, outcome))
             entries.add_metric([pool.name, cache.policy], cache.entries)
             size.add_metric([pool.name, cache.policy], cache.bytes)
             evictions.add_metric([pool.name, cache.policy], cache.evictions)
-    yield from (outcomes, entries, size, evictions)
+    yield from (outcomes, revalidated, refreshed, shadow, entries, size, evictions)
 
 
 def _circuits(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:

@@ -20,9 +20,11 @@ class BypassExchange(Exchange):
 
     __slots__ = ("_line",)
 
-    def __init__(self, service: HttpService, client: Client, head: RequestHead, operation: Operation, enforced: bool, why: str) -> None:
+    def __init__(
+        self, service: HttpService, client: Client, head: RequestHead, operation: Operation, enforced: bool, reason: str, why: str
+    ) -> None:
         super().__init__(service, client, head, operation)
-        self._line = CACHE_STATUS + cache_status.forwarded(cache_status.BYPASS, detail=why) if enforced else b""
+        self._line = CACHE_STATUS + cache_status.forwarded(reason, detail=why) if enforced else b""
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
         return self._line

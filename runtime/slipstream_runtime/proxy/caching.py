@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING, Final
 from slipstream_runtime.cores import cache_status
 from slipstream_runtime.cores.fallback import Cause, choose
 from slipstream_runtime.cores.flight import Flight
-from slipstream_runtime.cores.freshness import Storing, judge
+from slipstream_runtime.cores.freshness import judge
 from slipstream_runtime.cores.generations import Snapshot
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.cores.store import Entry, Store
 from slipstream_runtime.http.answer import AnswerHead
-from slipstream_runtime.http.forward import END, connection_line
+from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.client import Client
+from slipstream_runtime.proxy.collecting import Collector
 from slipstream_runtime.proxy.exchange import DONE, QUEUED, Exchange
 from slipstream_runtime.proxy.failures import Failure
-from slipstream_runtime.proxy.stored import CACHE_STATUS, rendered_with, storable_head, with_length
+from slipstream_runtime.proxy.stored import CACHE_STATUS, assembled, form_for, rendered_with
 
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
@@ -34,31 +35,17 @@ PASSING: Final = frozenset(("invalidated", "write-in-flight", "expired"))
 class CachedExchange(Exchange):
     """Leads a flight (makes the call), follows one (waits for it), or goes alone."""
 
-    __slots__ = (
-        "_counted",
-        "_detail",
-        "_flight",
-        "_pieces",
-        "_plan",
-        "_reason",
-        "_request",
-        "_size",
-        "_snapshot",
-        "_store",
-        "_stored_head",
-        "_storing",
-    )
+    __slots__ = ("_collector", "_detail", "_flight", "_plan", "_reason", "_request", "_snapshot", "_store")
 
     def __init__(
         self,
         service: HttpService,
-        client: Client,
+        client: Client | None,
         head: RequestHead,
         operation: Operation,
         plan: CachePlan,
         store: Store,
         request: CacheRequest,
-        counted: bool,
     ) -> None:
         super().__init__(service, client, head, operation)
         self._plan = plan
@@ -67,27 +54,30 @@ class CachedExchange(Exchange):
         self._reason = cache_status.REQUEST if request.refresh else cache_status.URI_MISS
         self._snapshot: Snapshot | None = None
         self._flight: Flight[CachedExchange] | None = None
-        self._storing: Storing | None = None  # set while the answer is being collected
+        self._collector: Collector | None = None  # while the answer is being collected
         self._detail = ""  # why it isn't stored
-        self._stored_head = b""
-        self._pieces: list[bytes] = []
-        self._size = 0
-        self._counted = counted  # as a hit already (Shadow)
 
     def begin(self, body: bytes, complete: bool, now: float) -> None:
         """Wait for an identical read that is under way, or make it."""
         service, request, plan = self._service, self._request, self._plan
         snapshot = service.cache.generations.capture(plan.tags, request.partition, self.head.line.path)
         self._snapshot = snapshot
-        if plan.enforce and not request.refresh:
+        if not request.refresh and not self._alone():
             flight = self._flight = service.flights.join(request.key, snapshot, self, now)
             if flight is not None and flight.leader is not self:
                 plan.counters.coalesced += 1
                 self.started = now
                 service.track(self, True, now)
                 return
-        plan.counters.misses += not self._counted
+        self._missed()
         super().begin(body, complete, now)
+
+    def _missed(self) -> None:
+        self._plan.counters.misses += 1
+
+    def _alone(self) -> bool:
+        """The upstream will hear the caller's own conditions, so that its answer may be for this caller only."""
+        return self._request.conditional
 
     # -- the answer to the call -------------------------------------------------------------------------------------------
 
@@ -100,59 +90,48 @@ class CachedExchange(Exchange):
         if storing.detail:
             self._give_up(storing.detail, now)
         else:
-            self._storing = storing
-            self._stored_head = storable_head(head)
-            if self._collect(body, max(head.body, 0), now) and complete:
-                self._keep_answer(now)
+            self._collector = Collector(self._store, storing, head)
+            self._collect(body, complete, now)
         self._relay(head, self.cache_line(self._detail, stored=complete and not self._detail), body, complete)
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
-        """In Shadow nothing of an answer changes. `stored` can only be promised once it is."""
-        if not self._plan.enforce:
-            return b""
+        """`stored` can only be promised once it is."""
         return CACHE_STATUS + cache_status.forwarded(self._reason, stored=stored, detail=detail)
 
     def on_body(self, data: bytes, complete: bool) -> None:
-        if self._storing is not None:
-            now = self._now()
-            if self._collect(data, 0, now) and complete:
-                self._keep_answer(now)
+        if self._collector is not None:
+            self._collect(data, complete, self._now())
         super().on_body(data, complete)
 
-    def _collect(self, data: bytes, announced: int, now: float) -> bool:
-        """One more piece of the body; False where it became too large to store."""
-        self._size += len(data)
-        if not self._store.admits(len(self._stored_head), max(self._size, announced)):
-            self._give_up("too-large", now)
-            return False
-        self._pieces.append(data)
-        return True
-
-    def _keep_answer(self, now: float) -> None:
-        """The answer is complete: store it, and hand it to those who wait."""
-        storing, snapshot = self._storing, self._snapshot
-        assert storing is not None
+    def _collect(self, data: bytes, complete: bool, now: float) -> None:
+        """One more piece of the body; with the last one the answer is stored, and handed to those who wait."""
+        collector, snapshot = self._collector, self._snapshot
+        assert collector is not None
         assert snapshot is not None
-        self._storing = None
-        body = b"".join(self._pieces)
-        self._pieces.clear()
-        head = with_length(self._stored_head, len(body))
-        detail = self._store.put(self._request.key, self._plan, snapshot, storing, self._status, head, body, now)
-        if detail:
-            self._give_up(detail, now)
-            return
+        if not collector.add(data):
+            self._give_up("too-large", now)
+        elif complete:
+            self._collector = None
+            head, body = collector.whole()
+            detail = self._store.put(self._request.key, self._plan, snapshot, collector.storing, self._status, head, body, now)
+            if detail:
+                self._give_up(detail, now)
+            else:
+                self._land(head, body, 0)
+
+    def _land(self, head: bytes, body: bytes, status: int) -> None:
+        """What was stored is for all who wait; `status` is the upstream's where it differs from the answer's."""
         flights = self._service.flights
         flights.unmark(self._request.key)
         flight, self._flight = self._flight, None
         if flight is not None:
             for follower in flights.land(flight):
                 if follower is not self:
-                    follower.on_landed(head, body)
+                    follower.on_landed(head, body, status)
 
     def _give_up(self, detail: str, now: float) -> None:
         """The answer can't be shared: those who wait go on alone, at once."""
-        self._storing = None
-        self._pieces.clear()
+        self._collector = None
         self._detail = detail
         self._plan.counters.rejected += 1
         if self.client is not None and not self.client.writable and self._connection is not None:
@@ -168,32 +147,37 @@ class CachedExchange(Exchange):
 
     def on_client_writable(self, writable: bool) -> None:
         """A slow reader doesn't hold up those who wait for the same answer; what is collected meanwhile is bounded by maxEntryBytes."""
-        if self._storing is None:
+        if self._collector is None:
             super().on_client_writable(writable)
 
     # -- a follower's ways ------------------------------------------------------------------------------------------------
 
-    def on_landed(self, head: bytes, body: bytes) -> None:
+    def on_landed(self, head: bytes, body: bytes, status: int) -> None:
         """The identical read brought an answer that is ours too."""
         self._flight = None
+        line = CACHE_STATUS + cache_status.forwarded(self._reason, stored=True, collapsed=True, status=status)
+        self._send_stored(head, body, line)
+        self._end(client_finished=True)
+
+    def _send_stored(self, head: bytes, body: bytes, lines: bytes) -> None:
+        """An answer as it is stored, with further `lines`, in the form that the caller wants."""
         client = self.client
         if client is not None:
             self._keep = client.keeps(self.head)
-            status = CACHE_STATUS + cache_status.forwarded(self._reason, stored=True, collapsed=True)
-            client.send(b"".join((head, status, connection_line(self.head.line.http11, self._keep), END, body)))
-        self._end(client_finished=True)
+            form = form_for(self.head, self._request, head)
+            client.send(assembled(form, head, lines + connection_line(self.head.line.http11, self._keep), body))
 
     def on_scattered(self, now: float) -> None:
         """It brought nothing to share: as if we had come alone."""
         self._flight = None
         if self.state != DONE:
             self._plan.counters.coalesced -= 1
-            self._plan.counters.misses += 1
+            self._missed()
             self.dispatch(now)
 
     def fail_at_once(self, failure: Failure, now: float) -> None:
         """Nothing is asked of the upstream."""
-        self._plan.counters.misses += not self._counted
+        self._missed()
         self.started = now
         super().fail(failure)
 
@@ -240,20 +224,21 @@ class CachedExchange(Exchange):
         return True
 
     def _stale(self, cause: Cause, now: float) -> Entry | None:
-        """An older answer to this very request, where the chain wants one for this cause."""
-        if not self._plan.enforce:
-            return None
+        """An older answer to this very request, where its grace allows it and the chain wants one for this cause."""
         entry = self._store.get_stale(self._request.key, self._plan, now)
+        if entry is not None and now >= entry.expires + (entry.grace.open if cause == "Open" else entry.grace.error):
+            entry = None
         step = choose(self.operation.fallback, cause, entry is not None)
         return entry if step is not None and step.type == "StaleCache" else None
 
     def _send_stale(self, entry: Entry, why: str, now: float) -> None:
         self._drop_connection()
-        self._plan.counters.stale += 1
         client = self.client
         if client is not None:
+            self._plan.counters.stale += 1
             self._keep = client.keeps(self.head)
-            client.send(rendered_with(entry, now, why, connection_line(self.head.line.http11, self._keep)))
+            form = form_for(self.head, self._request, entry.head)
+            client.send(rendered_with(entry, now, why, connection_line(self.head.line.http11, self._keep), form))
         self._end(client_finished=True)
 
     def _cancel(self) -> None:

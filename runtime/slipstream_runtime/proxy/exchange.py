@@ -39,9 +39,9 @@ class Exchange(Call):
     __slots__ = ("_chunked", "_connection", "_held", "_keep", "_permit", "_request_complete", "_retried", "_reused", "_service", "_status",
                  "_write", "_written", "active_at", "client", "deadline", "head", "operation", "started", "state")  # fmt: skip
 
-    def __init__(self, service: HttpService, client: Client, head: RequestHead, operation: Operation) -> None:
+    def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
         self._service = service
-        self.client: Client | None = client
+        self.client = client  # None: it has left, or there never was one
         self.head = head
         self.operation = operation
         self.state = QUEUED
@@ -100,12 +100,16 @@ class Exchange(Call):
         self._connection = connection
         self._reused = connection.served > 0
         self.state = SENT
-        data = forwarded_request(head, self._service.host_for(head))
+        data = self._forwarded()
         if head.body:
             data += framed(self._held, self._request_complete) if head.body == CHUNKED else self._held
             self._held = b""
             self.on_upstream_writable(True)
         connection.start(self, head.method, data, self._request_complete)
+
+    def _forwarded(self) -> bytes:
+        """The request's head for the upstream."""
+        return forwarded_request(self.head, self._service.host_for(self.head))
 
     def on_request_body(self, data: bytes, complete: bool) -> None:
         self.active_at = self._service.context.now

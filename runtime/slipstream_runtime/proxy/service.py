@@ -1,24 +1,18 @@
-"""One pool's rules in force over what the pool keeps: takes requests from clients, answers hits at once, sends the rest on its way."""
+"""One pool's rules in force over what the pool keeps: takes requests from clients and sends them on their way."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from slipstream_api.config import Pool
-from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.route import Operation, Router
-from slipstream_runtime.cores.store import Entry
-from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.addresses import is_address
-from slipstream_runtime.proxy.bypass import BypassExchange
-from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.client import Client
-from slipstream_runtime.proxy.exchange import DONE, Exchange
-from slipstream_runtime.proxy.failures import ONLY_IF_CACHED
+from slipstream_runtime.proxy.exchange import Exchange
 from slipstream_runtime.proxy.parties import Service
+from slipstream_runtime.proxy.reading import begun, read
 from slipstream_runtime.proxy.state import PoolState
-from slipstream_runtime.proxy.stored import rendered, rendered_with
 from slipstream_runtime.proxy.tunnel import TunnelEnd, join
 from slipstream_runtime.proxy.upstream import UpstreamConnection
 
@@ -35,6 +29,7 @@ class HttpService(Service):
         self.context = state.context
         self.cache = state.cache
         self.flights = state.flights
+        self.refreshes = state.refreshes
         self.circuits = state.circuits
         self.figures = state.figures
         self.pool = state.driver
@@ -55,45 +50,8 @@ class HttpService(Service):
         self.figures.requests += 1
         plan = operation.cache
         if plan is not None:
-            return self._read(client, head, body, complete, operation, plan)
-        return self._begin(Exchange(self, client, head, operation), body, complete, self.context.clock.now())
-
-    def _begin(self, exchange: Exchange, body: bytes, complete: bool, now: float) -> Exchange | None:
-        exchange.begin(body, complete, now)
-        return None if exchange.state == DONE else exchange
-
-    def _read(
-        self, client: Client, head: RequestHead, body: bytes, complete: bool, operation: Operation, plan: CachePlan
-    ) -> Exchange | None:
-        line = head.line
-        request = plan.reader.read(line.method, line.target, head.fields, head.body != 0)
-        now = self.context.clock.now()
-        if request.bypass:
-            plan.counters.bypass += 1
-            exchange: Exchange = BypassExchange(self, client, head, operation, plan.enforce, request.bypass)
-            return self._begin(exchange, body, complete, now)
-        store = self.stores[plan.store]
-        entry = None if request.refresh else store.get(request.key, plan, now)
-        counted = entry is not None and entry.satisfies(request.max_age, request.min_fresh, now)
-        if counted and entry is not None:
-            plan.counters.hits += 1
-            if plan.enforce:
-                self._hit(client, head, entry, now)
-                return None
-        cached = CachedExchange(self, client, head, operation, plan, store, request, counted)
-        if request.only_if_cached and plan.enforce:
-            cached.fail_at_once(ONLY_IF_CACHED, now)
-            return None
-        return self._begin(cached, body, complete, now)
-
-    def _hit(self, client: Client, head: RequestHead, entry: Entry, now: float) -> None:
-        self.figures.hits += 1
-        keep = client.keeps(head)
-        if keep and head.line.http11:
-            client.send(rendered(entry, now))
-        else:
-            client.send(rendered_with(entry, now, "", connection_line(head.line.http11, keep)))
-        client.finished(keep)
+            return read(self, client, head, body, complete, operation, plan)
+        return begun(Exchange(self, client, head, operation), body, complete, self.context.clock.now())
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""

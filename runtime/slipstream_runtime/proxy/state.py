@@ -12,6 +12,7 @@ from slipstream_api.config import Pool
 from slipstream_runtime.cores.circuits import Circuits
 from slipstream_runtime.cores.flight import Flights
 from slipstream_runtime.cores.plan import SECRET_BYTES, PoolCache
+from slipstream_runtime.cores.refreshes import Refreshes
 from slipstream_runtime.cores.store import Store
 from slipstream_runtime.observe.figures import PoolFigures
 from slipstream_runtime.proxy.caching import CachedExchange
@@ -34,6 +35,7 @@ class PoolState:
         self.context = context
         self.cache = PoolCache(SECRET, uniform)
         self.flights: Flights[CachedExchange] = Flights()
+        self.refreshes = Refreshes()
         self.circuits = Circuits(uniform)
         self.figures = PoolFigures()
         self.tracker = Tracker()

@@ -126,12 +126,11 @@ def test_modes(mode: str, reason: str, rules: int) -> None:
 
 def test_what_is_not_enforced_yet_is_named() -> None:
     """A field of a later version is accepted and reported; its inert value isn't."""
-    policy = cache("c", rule("recall") | {"staleWhileRevalidate": "30s"}, storage={"eviction": "SIEVE"})
+    policy = cache("c", rule("recall") | {"match": {"mcp": {"methods": ["tools/list"]}}})
     (found,) = (f for f in compile("default", "agent", [pool(), policy]).findings if f.type == "Warning")
     assert (found.status, found.reason) == ("True", "NotEnforced")
-    assert "storage.eviction" in found.message
-    assert "rules[recall].staleWhileRevalidate" in found.message
-    inert = cache("c", rule("recall") | {"staleWhileRevalidate": "0s"}, storage={"eviction": "LRU"})
+    assert "rules[recall].match.mcp" in found.message
+    inert = cache("c", rule("recall"))
     assert [f for f in compile("default", "agent", [pool(), inert]).findings if f.type == "Warning"] == []
 
 

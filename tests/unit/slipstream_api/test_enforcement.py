@@ -28,10 +28,6 @@ ENDED = {"name": "e", "match": {"http": {"path": "/"}}, "tags": ["t"]}
 SET: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
     ("ConnectionPool", "upstream.protocol"): ({"upstream": {"protocol": "MCP", "host": "a", "port": 1}}, "upstream.protocol"),
     ("CachePolicy", "storage.eviction"): ({"storage": {"eviction": "SIEVE"}}, "storage.eviction"),
-    ("CachePolicy", "rules[].staleWhileRevalidate"): (
-        {"rules": [CACHED | {"staleWhileRevalidate": "1s"}]},
-        "rules[r].staleWhileRevalidate",
-    ),
     **{("CachePolicy", f"rules[].match.{p}"): ({"rules": [CACHED | {"match": {p: MATCH[p]}}]}, f"rules[r].match.{p}") for p in MATCH},
     **{
         ("CachePolicy", f"invalidations[].match.{p}"): (
@@ -66,7 +62,13 @@ def test_a_field_of_a_later_version_is_named(row: Unenforced) -> None:
     ("kind", "spec"),
     [
         ("ConnectionPool", {"listen": {"intercept": "HostAlias", "passthroughPorts": [9]}, "healthCheck": {"http": {"path": "/h"}}}),
-        ("CachePolicy", {"mode": "Shadow", "rules": [CACHED | {"staleIfError": "1m", "partition": {"type": "Shared"}, "tags": ["t"]}]}),
+        (
+            "CachePolicy",
+            {
+                "mode": "Shadow",
+                "rules": [CACHED | {"staleIfError": "1m", "staleWhileRevalidate": "1s", "partition": {"type": "Shared"}, "tags": ["t"]}],
+            },
+        ),
         (
             "CircuitBreaker",
             {"rules": [{"name": "r", "fallback": [{"type": "StaleCache"}], "scope": "Operation", "retry": {"maxAttempts": 1}}]},

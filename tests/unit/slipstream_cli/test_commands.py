@@ -50,10 +50,10 @@ def test_a_problem_is_file_line_path_message_and_exit_code_1(tmp_path: Path) -> 
 def test_what_nothing_enforces_yet_is_a_warning_and_no_problem(tmp_path: Path) -> None:
     """Never silently ignored."""
     policies = samples(tmp_path)
-    edit(policies / "cachepolicy.yaml", "      staleIfError: 10m # may", "      staleWhileRevalidate: 30s\n      staleIfError: 10m # may")
+    edit(policies / "connectionpool.yaml", "protocol: HTTP", "protocol: MCP")
     found = RUNNER.invoke(application(), ["validate", "-f", str(policies)])
     assert found.exit_code == 0
-    assert "staleWhileRevalidate" in found.stderr
+    assert "upstream.protocol" in found.stderr
 
 
 @pytest.mark.parametrize(

@@ -186,11 +186,30 @@ def test_ignore_disregards_cache_control_but_not_what_an_answer_is() -> None:
 def test_stale_if_error_is_bounded_by_the_rule_and_forbidden_by_revalidation() -> None:
     """RFC 9111 §4.2.4, RFC 5861 §4."""
     rule = {"stale_if_error_ms": 30_000}
-    assert judged({}, **rule).stale == 30.0
-    assert judged({"cache_control": "stale-if-error=5"}, **rule).stale == 5.0
-    assert judged({"cache_control": "stale-if-error=500"}, **rule).stale == 30.0
+    assert judged({}, **rule).grace.error == 30.0
+    assert judged({"cache_control": "stale-if-error=5"}, **rule).grace.error == 5.0
+    assert judged({"cache_control": "stale-if-error=500"}, **rule).grace.error == 30.0
     for directive in ("must-revalidate", "proxy-revalidate", "s-maxage=60"):
-        assert judged({"cache_control": directive}, **rule).stale == 0.0
+        assert judged({"cache_control": directive}, **rule).grace.retention == 0.0
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_not_found_is_stored_where_the_rule_says_so(status: int) -> None:
+    """For a time of its own, and it stands in for nothing afterwards; no other error is stored."""
+    rule = {"negative_ttl_ms": 5_000, "stale_if_error_ms": 30_000}
+    assert judged({}, status=status, stale_if_error_ms=30_000).detail == "status"
+    storing = judged({"etag": '"a"'}, status=status, **rule)
+    assert (storing.detail, storing.ttl, storing.grace.retention) == ("", 5.0, 0.0)
+    assert judged({"cache_control": "max-age=2"}, status=status, **rule).ttl == 2.0
+    assert judged({"cache_control": "no-store"}, status=status, **rule).detail == "no-store"
+    for other in (400, 401, 403, 429, 500, 503):
+        assert judged({}, status=other, **rule).detail == "status"
+
+
+def test_what_came_fast_is_not_worth_its_memory() -> None:
+    """Under minLatency nothing is stored; at it, it is."""
+    assert judged({}, delay=0.049, min_latency_ms=50).detail == "fast"
+    assert judged({}, delay=0.05, min_latency_ms=50).detail == ""
 
 
 def test_trap_19_jitter_is_bounded_and_only_shortens() -> None:

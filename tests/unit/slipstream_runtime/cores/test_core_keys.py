@@ -108,12 +108,25 @@ def test_what_changes_with_every_request_is_not_part_of_the_key() -> None:
     assert len(keys) == 1
 
 
+@pytest.mark.parametrize("name", ["if_none_match", "if_modified_since"])
+def test_a_condition_that_a_stored_answer_can_answer_is_no_part_of_the_key(name: str) -> None:
+    """RFC 9111 §4.3.2: it asks for the same answer, or for less of it."""
+    plain, conditional = read(lines(x_session_id="s")), read(lines(x_session_id="s", **{name: "x"}))
+    assert (conditional.bypass, conditional.conditional, plain.conditional) == ("", True, False)
+    assert conditional.key == plain.key
+
+
+@pytest.mark.parametrize(("value", "seconds"), [("", -1), ("max-stale", 1 << 31), ("max-stale=5", 5), ("max-stale=soon", 0)])
+def test_what_a_request_takes_after_its_time(value: str, seconds: int) -> None:
+    """RFC 9111 §5.2.1.2: without an argument, however old; what can't be read is no permission."""
+    assert read(lines(x_session_id="s", cache_control=value)).max_stale == seconds
+
+
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("if_none_match", "conditional"),
-        ("if_modified_since", "conditional"),
         ("if_match", "conditional"),
+        ("if_unmodified_since", "conditional"),
         ("range", "range"),
         ("x_http_method_override", "method-override"),
     ],

@@ -174,7 +174,7 @@ def test_trap_36_a_reload_keeps_entries_but_not_longer_than_the_new_rule_allows(
     cached.put(NOW, ttl=60, stale=60)
     cached.reload(a_cache_rule(ttl_ms=600_000))
     assert cached.store.get(cached.key(), cached.plan, NOW + 59) is not None
-    cached.reload(a_cache_rule(ttl_ms=30_000))
+    cached.reload(a_cache_rule(ttl_ms=30_000, stale_if_error_ms=0, stale_while_revalidate_ms=0))
     assert cached.store.get(cached.key(), cached.plan, NOW + 29.9) is not None
     assert cached.store.get(cached.key(), cached.plan, NOW + 30) is None
     assert len(cached.store) == 0  # the new rule has no stale-if-error

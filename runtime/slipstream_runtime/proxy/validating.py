@@ -1,0 +1,92 @@
+"""A read whose stored answer is past its time: the upstream is asked whether it is still right (RFC 9111 §4.3). Stores what it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from slipstream_runtime.cores import cache_status, validators
+from slipstream_runtime.cores.freshness import judge
+from slipstream_runtime.cores.key import CacheRequest
+from slipstream_runtime.cores.plan import CachePlan
+from slipstream_runtime.cores.route import Operation
+from slipstream_runtime.cores.store import Entry, Store
+from slipstream_runtime.http.answer import AnswerHead
+from slipstream_runtime.http.conditional import conditional_request
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.caching import CachedExchange
+from slipstream_runtime.proxy.client import Client
+from slipstream_runtime.proxy.exchange import QUEUED
+from slipstream_runtime.proxy.stored import CACHE_STATUS
+
+if TYPE_CHECKING:
+    from slipstream_runtime.proxy.service import HttpService
+
+NOT_MODIFIED: Final = 304
+
+
+class ValidatingExchange(CachedExchange):
+    """`entry` is what the caller may get, if the upstream confirms it; without a validator the upstream is simply asked anew."""
+
+    __slots__ = ("_conditions", "_entry", "fresh")
+
+    def __init__(
+        self,
+        service: HttpService,
+        client: Client | None,
+        head: RequestHead,
+        operation: Operation,
+        plan: CachePlan,
+        store: Store,
+        request: CacheRequest,
+        entry: Entry,
+    ) -> None:
+        super().__init__(service, client, head, operation, plan, store, request)
+        self._entry = entry
+        self._conditions = validators.conditions(entry.head)
+        self.fresh = False  # the store has a fresh answer thanks to this call
+
+    def begin(self, body: bytes, complete: bool, now: float) -> None:
+        self._reason = cache_status.REQUEST if self._request.refresh or now < self._entry.expires else cache_status.STALE
+        super().begin(body, complete, now)
+
+    def _alone(self) -> bool:
+        return False  # the upstream hears our conditions, the same for all who wait
+
+    def _forwarded(self) -> bytes:
+        return conditional_request(self.head, self._service.host_for(self.head), self._conditions)
+
+    def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
+        if head.status != NOT_MODIFIED or not self._conditions:
+            super().on_answer(head, body, complete)
+            return
+        now = self._now()
+        self._arrived(head, complete)
+        if validators.confirms(self._entry.head, head.fields):
+            self._validated(head, now)
+        else:  # it is about something else, so it says nothing about what is stored: ask without conditions
+            self._record(NOT_MODIFIED, now)
+            self._conditions = b""
+            self.state = QUEUED
+            self.dispatch(now)
+
+    def _validated(self, answer: AnswerHead, now: float) -> None:
+        """What is stored lives on, with what the 304 says about it."""
+        entry, snapshot, key = self._entry, self._snapshot, self._request.key
+        assert snapshot is not None
+        head, body, status = validators.merged(entry.head, answer.fields), entry.body, entry.status
+        storing = judge(self._plan, self._request, status, validators.fields_of(head), now, now - self.started)
+        detail = self._store.put(key, self._plan, snapshot, storing, status, head, body, now)
+        self._plan.counters.revalidated += 1
+        if detail:
+            if storing.detail:
+                self._store.drop(key)
+            self._give_up(detail, now)
+        else:
+            self._land(head, body, NOT_MODIFIED)
+        line = cache_status.forwarded(self._reason, stored=not detail, status=NOT_MODIFIED, detail=detail)
+        self._send_stored(head, body, CACHE_STATUS + line)
+        self._complete()
+
+    def _land(self, head: bytes, body: bytes, status: int) -> None:
+        self.fresh = True
+        super()._land(head, body, status)
