@@ -1,44 +1,34 @@
-"""Slipstream as bench/datapath.py measures it, a process of its own: `python bench/sidecar.py PORT UPSTREAM_PORT`; measures nothing.
+"""Slipstream as the benchmarks run it, a process of its own: `python bench/sidecar.py CONFIG`, a file of a RuntimeConfig; measures nothing.
 
-Pool, breaker, deadlines and figures are on for every path; /hit and /pass have a cache rule partitioned by caller, /large has none.
+At SIGHUP the file is read and put in force again; each time, one line says with which result.
 """
 
 from __future__ import annotations
 
 import asyncio
+import signal
 import sys
+from pathlib import Path
 
 import uvloop
 
 from slipstream_api.clock import MonotonicClock
-from slipstream_api.config import Bind, BreakerRule, CacheRule, Match, Partition, Pool, RuntimeConfig, StoreConfig, Upstream
-from slipstream_runtime.runtime import Runtime
+from slipstream_api.config import decode
+from slipstream_runtime.runtime import ConfigRefused, Runtime
 
 
-def rule(name: str) -> CacheRule:
-    return CacheRule(
-        name=name,
-        policy="p",
-        store="s",
-        ttl_ms=3_600_000,
-        partition=Partition(type="Header", headers=("X-Session-Id", "Authorization")),
-        match=Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path=f"/{name}"),
-    )
-
-
-async def serve(port: int, upstream: int) -> None:
-    runtime = Runtime(MonotonicClock())
+async def serve(path: Path) -> None:
+    runtime, changed = Runtime(MonotonicClock()), asyncio.Event()
     await runtime.start(None)
-    pool = Pool(
-        name="m",
-        upstream=Upstream(host="127.0.0.1", port=upstream),
-        binds=(Bind(kind="Local", address="127.0.0.1", port=port),),
-        cache_rules=(rule("hit"), rule("pass")),
-        breaker_rules=(BreakerRule(name="b", policy="b"),),
-    )
-    await runtime.apply(RuntimeConfig(namespace="n", workload="w", pools=(pool,), stores=(StoreConfig(name="s"),)), "Local")
-    await asyncio.Event().wait()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
+    while True:
+        try:
+            print("applied", (await runtime.apply(decode(path.read_bytes()), "Local"))[:12], flush=True)
+        except ConfigRefused as refused:
+            print("refused", refused, flush=True)
+        await changed.wait()
+        changed.clear()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2])))
+    uvloop.run(serve(Path(sys.argv[1])))
