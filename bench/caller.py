@@ -1,4 +1,4 @@
-"""A client connection for the benchmarks that check answers: reads strictly, and tells a whole answer from one that was cut; judges nothing."""
+"""A client connection of the benchmarks that check answers: reads strictly, tells a whole answer from a cut one; judges no content."""
 
 from __future__ import annotations
 

@@ -2,8 +2,9 @@
 
     python bench/crowd.py [--clients 5000] [--seconds 30] [--pure]
 
-Half of the clients ask about once a second for 1 kB, stored or not. A quarter reads answers of 256 kB in 8 kB each quarter of a second,
-through a small receive buffer, so that the bytes wait in the proxy. A quarter writes bodies of 64 kB, 2 kB at a time, heads in two pieces.
+Half of the clients ask about once a second for 1 kB, stored or not. An eighth reads answers of 256 kB, 8 kB each quarter of a second,
+through a small receive buffer; an eighth reads 8 MB like that, which no socket's buffer takes, so that much of it waits in the proxy (these
+don't come to an end; being cut is their error). A quarter writes bodies of 64 kB, 2 kB each quarter of a second, heads in two pieces.
 The pool's limits admit them all: with the usual 100 connections the slow ones would be refused, as they should be. Sidecar on one core,
 clients and origin on the other. Prints `bar` lines: highest resident memory, and answers that were cut, late, refused or wrong.
 """
@@ -26,7 +27,7 @@ from caller import Caller, Cut, slow_exchange, slow_socket
 from servers import SIDECAR, Servers, allow_descriptors, memory_mb
 
 AT_ONCE: Final = 200  # connections that are opened together, well below any backlog
-SMALL, READ, WRITTEN, PIECE = 1024, 262_144, 65_536, 2_048
+SMALL, READ, HUGE, WRITTEN, PIECE = 1_024, 262_144, 8_000_000, 65_536, 2_048
 WINDOW: Final = 8_192
 PAUSE: Final = 0.25
 KEYS: Final = 1_000
@@ -40,12 +41,13 @@ class Crowd:
         self._random = random.Random(seed)
         self._room = asyncio.Semaphore(AT_ONCE)
         self.connected = 0
+        self.ready = asyncio.Event()  # all are connected, or one of them has failed
         self.answers: Counter[str] = Counter()
         self.errors: Counter[str] = Counter()
 
     def tasks(self) -> list[asyncio.Task[None]]:
-        kinds = (self._quick, self._reader, self._quick, self._writer)
-        return [asyncio.ensure_future(self._one(kinds[number % 4], number)) for number in range(self._clients)]
+        kinds = (self._quick, self._reader, self._quick, self._writer, self._quick, self._huge, self._quick, self._writer)
+        return [asyncio.ensure_future(self._one(kinds[number % len(kinds)], number)) for number in range(self._clients)]
 
     async def _one(self, kind: object, number: int) -> None:
         assert callable(kind)
@@ -53,6 +55,12 @@ class Crowd:
             await kind(b"Bearer c%d" % (number % 50), self._random.randrange(KEYS))
         except (Cut, OSError) as error:
             self.errors[f"{kind.__name__[1:]}: {type(error).__name__} {error}"] += 1
+            self.ready.set()
+
+    def _arrived(self) -> None:
+        self.connected += 1
+        if self.connected == self._clients:
+            self.ready.set()
 
     def _judge(self, kind: str, status: int, body: bytes, expected: tuple[bytes, int, int]) -> None:
         caller, key, size = expected
@@ -64,7 +72,7 @@ class Crowd:
     async def _quick(self, caller: bytes, key: int) -> None:
         async with self._room:
             connection = await Caller.connect(self._port)
-        self.connected += 1
+        self._arrived()
         while True:
             where = marks.target(key, SMALL, stored=self._random.random() < 0.5)
             answer = await connection.ask(marks.request(b"GET", where, caller))
@@ -74,6 +82,9 @@ class Crowd:
     async def _reader(self, caller: bytes, key: int) -> None:
         await self._slow("reader", caller, key, READ, [marks.request(b"GET", marks.target(key, READ, stored=False), caller)])
 
+    async def _huge(self, caller: bytes, key: int) -> None:
+        await self._slow("huge", caller, key, HUGE, [marks.request(b"GET", marks.target(key, HUGE, stored=False), caller)])
+
     async def _writer(self, caller: bytes, key: int) -> None:
         data = marks.request(b"POST", marks.target(key, SMALL, stored=False), caller, bytes(WRITTEN))
         pieces = [data[:40], *(data[at : at + PIECE] for at in range(40, len(data), PIECE))]
@@ -82,7 +93,7 @@ class Crowd:
     async def _slow(self, kind: str, caller: bytes, key: int, size: int, pieces: list[bytes]) -> None:
         async with self._room:
             where = await slow_socket(self._port, WINDOW)
-        self.connected += 1
+        self._arrived()
         try:
             while True:
                 await asyncio.sleep(self._random.uniform(0, 1))
@@ -92,11 +103,10 @@ class Crowd:
             where.close()
 
 
-async def under_load(crowd: Crowd, clients: int, seconds: float) -> None:
+async def under_load(crowd: Crowd, seconds: float) -> None:
     """All are connected before the time begins; what isn't answered at its end doesn't count."""
     tasks = crowd.tasks()
-    while crowd.connected < clients and not crowd.errors:
-        await asyncio.sleep(0.05)
+    await crowd.ready.wait()
     print(f"{crowd.connected} clients are connected", flush=True)
     await asyncio.sleep(seconds)
     for task in tasks:
@@ -118,7 +128,7 @@ def main() -> int:
         servers.sidecar(configs.checked(servers.port(SIDECAR), servers.port("origin"), limits=configs.roomy()))
         pid, crowd = servers.pid(SIDECAR), Crowd(servers.port(SIDECAR), chosen.clients, seed=1)
         idle = memory_mb(pid)
-        uvloop.run(under_load(crowd, chosen.clients, chosen.seconds))
+        uvloop.run(under_load(crowd, chosen.seconds))
         highest = memory_mb(pid, "VmHWM")
     print(f"answers: {dict(crowd.answers)}, resident memory {idle:.0f} MB before, compiled: {servers.compiled}")
     for what, count in crowd.errors.most_common(10):

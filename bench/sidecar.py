@@ -13,8 +13,12 @@ from pathlib import Path
 import uvloop
 
 from slipstream_api.clock import MonotonicClock
-from slipstream_api.config import decode
+from slipstream_api.config import RuntimeConfig, decode
 from slipstream_runtime.runtime import ConfigRefused, Runtime
+
+
+def read(path: Path) -> RuntimeConfig:
+    return decode(path.read_bytes())
 
 
 async def serve(path: Path) -> None:
@@ -23,7 +27,7 @@ async def serve(path: Path) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, changed.set)
     while True:
         try:
-            print("applied", (await runtime.apply(decode(path.read_bytes()), "Local"))[:12], flush=True)
+            print("applied", (await runtime.apply(read(path), "Local"))[:12], flush=True)
         except ConfigRefused as refused:
             print("refused", refused, flush=True)
         await changed.wait()
