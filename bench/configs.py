@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import marks
 from slipstream_api.config import (
     Bind,
     BreakerRule,
@@ -22,11 +23,11 @@ from slipstream_api.config import (
 BY_CALLER = Partition(type="Header", headers=("X-Session-Id", "Authorization"))
 
 
-def config(port: int, upstream: int, **pool: Any) -> RuntimeConfig:
+def config(port: int, upstream: int, *, host: str = "127.0.0.1", **pool: Any) -> RuntimeConfig:
     """One pool that listens on `port`; its breaker never hurts a healthy upstream."""
     fields: dict[str, Any] = {
         "name": "m",
-        "upstream": Upstream(host="127.0.0.1", port=upstream),
+        "upstream": Upstream(host=host, port=upstream),
         "binds": (Bind(kind="Local", address="127.0.0.1", port=port),),
         "breaker_rules": (BreakerRule(name="b", policy="b"),),
     }
@@ -44,13 +45,14 @@ def datapath(port: int, upstream: int) -> RuntimeConfig:
     return config(port, upstream, cache_rules=(cache_rule("hit", "Exact", "/hit"), cache_rule("pass", "Exact", "/pass")))
 
 
-def checked(port: int, upstream: int, *, partition: Partition = BY_CALLER, invalidates: bool = True, **pool: Any) -> RuntimeConfig:
-    """For origin.py: /stored/{key} is kept by caller, a POST to it invalidates; /passed/{key} goes through."""
-    write = Match(protocol="HTTP", methods=("POST",), path_kind="Prefix", path="/stored/")
-    found: dict[str, Any] = {"cache_rules": (cache_rule("stored", "Prefix", "/stored/", tags=("t",), partition=partition),)}
-    if invalidates:
-        found["invalidations"] = (Invalidation(name="i", policy="p", match=write, tags=("t",)),)
-    return config(port, upstream, **{**found, **pool})
+def checked(port: int, upstream: int, *, rule: dict[str, Any] | None = None, **pool: Any) -> RuntimeConfig:
+    """For origin.py: what is stored is kept by caller, a write to a group invalidates it, everything else goes through."""
+    rules, invalidations = [], []
+    for n in range(marks.GROUPS):
+        rules.append(cache_rule(f"r{n}", "Prefix", f"/stored{n}/", tags=(f"t{n}",), **(rule or {})))
+        write = Match(protocol="HTTP", methods=("POST",), path_kind="Prefix", path=f"/written{n}/")
+        invalidations.append(Invalidation(name=f"i{n}", policy="p", match=write, tags=(f"t{n}",)))
+    return config(port, upstream, **{"cache_rules": tuple(rules), "invalidations": tuple(invalidations), **pool})
 
 
 def roomy() -> Limits:

@@ -74,19 +74,19 @@ class Crowd:
             connection = await Caller.connect(self._port)
         self._arrived()
         while True:
-            where = marks.target(key, SMALL, stored=self._random.random() < 0.5)
+            where = marks.target(self._random.choice(("stored", "passed")), key, SMALL)
             answer = await connection.ask(marks.request(b"GET", where, caller))
             self._judge("quick", answer.status, answer.body, (caller, key, SMALL))
             await asyncio.sleep(self._random.uniform(0.5, 1.5))
 
     async def _reader(self, caller: bytes, key: int) -> None:
-        await self._slow("reader", caller, key, READ, [marks.request(b"GET", marks.target(key, READ, stored=False), caller)])
+        await self._slow("reader", caller, key, READ, [marks.request(b"GET", marks.target("passed", key, READ), caller)])
 
     async def _huge(self, caller: bytes, key: int) -> None:
-        await self._slow("huge", caller, key, HUGE, [marks.request(b"GET", marks.target(key, HUGE, stored=False), caller)])
+        await self._slow("huge", caller, key, HUGE, [marks.request(b"GET", marks.target("passed", key, HUGE), caller)])
 
     async def _writer(self, caller: bytes, key: int) -> None:
-        data = marks.request(b"POST", marks.target(key, SMALL, stored=False), caller, bytes(WRITTEN))
+        data = marks.request(b"POST", marks.target("passed", key, SMALL), caller, bytes(WRITTEN))
         pieces = [data[:40], *(data[at : at + PIECE] for at in range(40, len(data), PIECE))]
         await self._slow("writer", caller, key, SMALL, pieces)
 

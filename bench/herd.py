@@ -40,10 +40,10 @@ class Herd:
             callers += await asyncio.gather(*(Caller.connect(port) for _ in range(min(AT_ONCE, size - len(callers)))))
         return cls(callers, await Caller.connect(origin))
 
-    async def calls(self, key: int, *, stored: bool) -> int:
+    async def calls(self, kind: marks.Kind, key: int) -> int:
         """How many requests the origin saw when all asked at once; every answer has to be right."""
         before = await figures(self._origin)
-        data = marks.request(b"GET", marks.target(key, SIZE, stored=stored, delay_ms=DELAY_MS), CALLER)
+        data = marks.request(b"GET", marks.target(kind, key, SIZE, DELAY_MS), CALLER)
         answers: list[Answer] = await asyncio.gather(*(caller.ask(data) for caller in self._callers))
         for answer in answers:
             if answer.status != 200 or marks.judge(answer.body, CALLER, key, 0, SIZE):
@@ -53,7 +53,7 @@ class Herd:
 
 async def measure(port: int, origin: int, callers: int, rounds: int) -> tuple[list[int], int]:
     herd = await Herd.gather(port, origin, callers)
-    return [await herd.calls(key, stored=True) for key in range(rounds)], await herd.calls(rounds, stored=False)
+    return [await herd.calls("stored", key) for key in range(rounds)], await herd.calls("passed", rounds)
 
 
 def main() -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Final, Literal, NamedTuple
 
 Wrong = Literal["", "foreign", "stale", "truncated", "other"]
+Kind = Literal["stored", "passed", "written"]
+GROUPS: Final = 8  # of keys; a write concerns its group
 HOST: Final = b"memory-server:8080"
 
 
@@ -22,9 +24,9 @@ class Mark(NamedTuple):
         return (line * (self.size // len(line) + 1))[: max(self.size, len(line))]
 
 
-def target(key: int, size: int, *, stored: bool, delay_ms: int = 0, chunked: bool = False) -> bytes:
-    """What to ask for: one of the keys, whose answer may be stored or not, of `size` bytes, after a delay."""
-    return b"/%b/%d?size=%d&delay=%d&chunked=%d" % (b"stored" if stored else b"passed", key, size, delay_ms, chunked)
+def target(kind: Kind, key: int, size: int, delay_ms: int = 0, chunked: bool = False) -> bytes:
+    """What to ask for: one of the keys, in its group, of `size` bytes, after a delay. `written` is for writes to what is `stored`."""
+    return b"/%b%d/%d?size=%d&delay=%d&chunked=%d" % (kind.encode(), key % GROUPS, key, size, delay_ms, chunked)
 
 
 def request(method: bytes, where: bytes, caller: bytes, body: bytes = b"") -> bytes:

@@ -26,25 +26,25 @@ from slipstream_api.config import Limits
 
 KEYS: Final = 200
 CONTROL_SECONDS: Final = 1.0
-# weight, method, stored, size, delay_ms, chunked
-MIX: Final = (
-    (40, b"GET", True, 1_024, 0, False),
-    (25, b"GET", False, 1_024, 0, False),
-    (10, b"GET", False, 100_000, 0, False),
-    (10, b"GET", False, 4_096, 0, True),
-    (10, b"POST", True, 64, 0, False),
-    (5, b"GET", False, 1_024, 50, False),
+# weight, method, kind, size, delay_ms, chunked
+MIX: Final[tuple[tuple[int, bytes, marks.Kind, int, int, bool], ...]] = (
+    (40, b"GET", "stored", 1_024, 0, False),
+    (25, b"GET", "passed", 1_024, 0, False),
+    (10, b"GET", "passed", 100_000, 0, False),
+    (10, b"GET", "passed", 4_096, 0, True),
+    (10, b"POST", "written", 64, 0, False),
+    (5, b"GET", "passed", 1_024, 50, False),
 )
 
 
 async def one(port: int, number: int, chance: random.Random) -> None:
     """A caller, for ever."""
     connection, identity = await Caller.connect(port), b"Bearer m%d" % (number % 16)
-    weights = [kind[0] for kind in MIX]
+    weights = [row[0] for row in MIX]
     while True:
-        _, method, stored, size, delay, chunked = chance.choices(MIX, weights)[0]
+        _, method, kind, size, delay, chunked = chance.choices(MIX, weights)[0]
         key = chance.randrange(KEYS)
-        where = marks.target(key, size, stored=stored, delay_ms=delay, chunked=chunked)
+        where = marks.target(kind, key, size, delay, chunked)
         answer = await connection.ask(marks.request(method, where, identity, b"x" * 2_000 if method == b"POST" else b""))
         wrong = marks.judge(answer.body, identity, key, 0, size)
         if answer.status != 200 or wrong:

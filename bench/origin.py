@@ -104,7 +104,7 @@ class Origin(asyncio.Protocol):
             body = marks.Mark(caller, int(key), found, asked["size"]).body()
             if self._broken == "truncated" and not self._figures.requests % PLANTED_EVERY:
                 body = body[: len(body) // 2]
-            self._send(body, kind == "stored" and method == b"GET", bool(asked.get("chunked")))
+            self._send(body, kind.startswith("stored") and method == b"GET", bool(asked.get("chunked")))
 
         if asked.get("delay"):
             asyncio.get_running_loop().call_later(asked["delay"] / 1000, answer)
