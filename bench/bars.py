@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 COMPARE: Final[dict[str, Callable[[float, float], bool]]] = {"<": operator.lt, "<=": operator.le, ">=": operator.ge, "=": operator.eq}
-LINE: Final = re.compile(r"^bar +(\S+) +(\S+) (\S+) +bar (<=|>=|<|=) (\S+) +(pass|MISSED)$")
+LINE: Final = re.compile(r"^bar +(\S+) +(\S+) (\S*) +bar (<=|>=|<|=) (\S+) +(pass|MISSED)$")
 
 
 class Bar(NamedTuple):

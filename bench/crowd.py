@@ -122,7 +122,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     chosen = parser.parse_args()
-    allow_descriptors()
+    allow_descriptors(2 * chosen.clients + 200)
     with Servers(chosen.pure) as servers:
         servers.script("origin", servers.load_core, str(servers.folder / "versions"))
         servers.sidecar(configs.checked(servers.port(SIDECAR), servers.port("origin"), limits=configs.roomy()))

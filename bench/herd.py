@@ -19,7 +19,7 @@ import bars
 import configs
 import marks
 from caller import Answer, Caller, figures
-from servers import SIDECAR, Servers, allow_descriptors
+from servers import SIDECAR, Servers
 
 DELAY_MS: Final = 300
 SIZE: Final = 1024
@@ -62,7 +62,6 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     chosen = parser.parse_args()
-    allow_descriptors()
     with Servers(chosen.pure) as servers:
         servers.script("origin", servers.load_core, str(servers.folder / "versions"))
         servers.sidecar(configs.checked(servers.port(SIDECAR), servers.port("origin")))

@@ -21,7 +21,7 @@ import bars
 import configs
 import marks
 from caller import Caller, figures
-from servers import SIDECAR, Servers, allow_descriptors
+from servers import SIDECAR, Servers
 from slipstream_api.config import Limits
 
 KEYS: Final = 200
@@ -74,7 +74,6 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     chosen = parser.parse_args()
-    allow_descriptors()
     with Servers(chosen.pure) as servers:
         servers.script("origin", servers.load_core, str(servers.folder / "versions"))
         ports = servers.port(SIDECAR), servers.port("origin")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -27,6 +28,8 @@ class Servers:
     """`with Servers() as servers`: a folder in memory, a port for each name, and processes that end with the block, whatever happens."""
 
     def __init__(self, pure: bool = False) -> None:
+        if shutil.which("taskset") is None:
+            raise SystemExit("taskset is missing, which keeps each process on its core: apt-get install util-linux")
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) < 2:
             raise SystemExit("this needs two cores, one for the proxy, one for load and upstream")
@@ -106,9 +109,11 @@ class Servers:
         self.processes[name].wait()
 
 
-def allow_descriptors() -> None:
+def allow_descriptors(needed: int = 0) -> None:
     """As many open files as this user may have, for this process and for those it starts."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if most < needed:
+        raise SystemExit(f"this needs {needed} open files and may have {most}: raise it (ulimit -Hn, as root), or use fewer clients")
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 

@@ -24,7 +24,7 @@ import uvloop
 
 import bars
 import configs
-from servers import SIDECAR, Servers, allow_descriptors, descriptors, memory_mb
+from servers import SIDECAR, Servers, descriptors, memory_mb
 from slipstream_api.config import BreakerRule, Limits, Open, Partition, RuntimeConfig
 from slope import second_half, theil_sen
 from soak_load import Load, Rude
@@ -35,7 +35,7 @@ REST_SECONDS: Final = 6.0  # after the load: longer than the deadlines and the i
 JUDGED_FROM: Final = 60.0  # seconds; a shorter run has no slope
 KILL_ORIGIN, KILL_FAULTS, DEAD_SECONDS = 7.0, 13.0, 0.5
 ADDRESSES: Final = ("127.0.0.1", "127.0.0.2")  # of faults.py
-MB_A_MINUTE, DESCRIPTORS_A_MINUTE, DESCRIPTORS_LEFT = 2.0, 5.0, 4
+MB_A_MINUTE, DESCRIPTORS_A_MINUTE, DESCRIPTORS_LEFT = 1.0, 5.0, 4
 WRONG: Final = ("foreign", "stale", "truncated", "other", "hung")
 
 
@@ -152,7 +152,6 @@ def main() -> int:
     parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     parser.add_argument("--break", dest="broken", choices=("foreign", "stale", "truncated"), default="", help="plant a fault")
     chosen = parser.parse_args()
-    allow_descriptors()
     with Servers(chosen.pure) as servers:
         soak = Soak(servers, chosen.seed, chosen.broken)
         soak.start_origin()
