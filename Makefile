@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint compile test-compiled e2e bench images crds lock cluster-up cluster-down clean
+.PHONY: help setup demo test lint compile test-compiled e2e bench soak images crds lock cluster-up cluster-down clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -51,8 +51,11 @@ test-compiled: compile ## the data path's tests, on the compiled modules
 	$(BIN)/python -c 'import sys; sys.path.insert(0, "build/compiled"); from slipstream_runtime.proxy import client; assert client.__file__.endswith(".so"), client.__file__'
 	$(BIN)/python -m pytest -o pythonpath="build/compiled ." tests/unit/slipstream_runtime tests/integration/datapath
 
-bench: $(STAMP) ## side-by-side benchmarks, each prints a ratio to a peer measured in the same run
-	$(BIN)/python bench/run.py
+bench: $(STAMP) ## side-by-side benchmarks, each prints a ratio to a peer measured in the same run; BENCH_ARGS: --only, --json
+	$(BIN)/python bench/run.py $(BENCH_ARGS)
+
+soak: $(STAMP) ## SOAK_SECONDS (600) of half load with faults, reloads and restarts: no wrong answer, memory and descriptors flat
+	$(BIN)/python bench/soak.py --seconds $(or $(SOAK_SECONDS),600)
 
 images: $(STAMP) ## the images of operator, runtime and example (loaded into the cluster if one is up)
 	e2e/cluster/images --load

@@ -1,182 +1,201 @@
-"""The data path beside other proxies in one run: pass-through and cache hits, requests per CPU-second of the proxy alone on its core.
+"""The data path beside other proxies in one run: per CPU-second of the proxy, each alone on its core, ours under all its policies.
 
-    python bench/datapath.py [--seconds 3] [--rounds 5] [--pure]
+    python bench/datapath.py [--seconds 3] [--rounds 5] [--only pass,hit,p99,large] [--peers envoy,haproxy,nginx,varnish] [--pure]
+                             [--fixed-head]
 
-Slipstream runs with cache look-up, breaker, pool, deadlines and figures on; Envoy with circuit breaking and statistics; HAProxy and nginx
-as plain proxies over kept connections; nginx's proxy_cache is on tmpfs. W0 is a bare head, W1 a realistic one (peers.W1). Load (wrk, 64
-connections) and upstream share the other core. Medians of interleaved rounds; judges nothing. Needs Debian's nginx-light, haproxy and wrk;
-Envoy comes from its wheel. With the modules that `make compile` has built, where there are any and --pure isn't given.
-Prints `datapath: pass_w0_envoy=… … compiled=yes`: ratios to each peer; on a machine that does other work only they mean something.
+Load (wrk, 64 connections) and upstream share another core. In each round every proxy has its turn. What is measured, for W0 and W1 (works):
+  pass   requests a CPU-second; Slipstream looks the answer up in its store and learns that it must not be kept
+  hit    requests a CPU-second, answers of 1 kB from the store
+  p99    latency at a fixed rate (openloop), half of what Envoy reached at most, just before (so it needs Envoy)
+  large  bytes a CPU-second, bodies of 10 MB, W0 alone
+Before, each proxy is asked a few times to see that hits are hits. With the modules that `make compile` built, if any; --pure without.
+Prints `bar` lines where there is something to reach, and `datapath: pass_w0_envoy=... compiled=yes`: medians of each round's
+Slipstream / peer; of p99 lower is better.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import json
+import math
 import os
-import re
-import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple
 
+import bars
+import configs
 import peers
+import works
+from servers import HERE, SIDECAR, Servers, cpu_seconds
 
-BODY = '{"ok":true,"n":"0123456789"}'
-COMPILED = Path(__file__).parent.parent / "build" / "compiled"
-WAYS = {"/pass": ("envoy", "haproxy", "nginx", "slipstream"), "/hit": ("nginx", "slipstream")}
-TICK = os.sysconf("SC_CLK_TCK")
-SLIPSTREAM = """
-import asyncio, sys, uvloop
-from slipstream_api.clock import MonotonicClock
-from slipstream_api.config import *
-from slipstream_runtime.runtime import Runtime
-async def main(port, upstream):
-    runtime = Runtime(MonotonicClock())
-    await runtime.start(None)
-    partition = Partition(type="Header", headers=("X-Session-Id", "Authorization"))
-    rules = tuple(CacheRule(name=name, policy="p", store="s", ttl_ms=3_600_000, partition=partition, match=Match(
-        protocol="HTTP", methods=("GET",), path_kind="Exact", path="/" + name)) for name in ("hit", "pass"))
-    pool = Pool(name="m", upstream=Upstream(host="127.0.0.1", port=upstream), cache_rules=rules,
-                binds=(Bind(kind="Local", address="127.0.0.1", port=port),), breaker_rules=(BreakerRule(name="b", policy="b"),))
-    await runtime.apply(RuntimeConfig(namespace="n", workload="w", pools=(pool,), stores=(StoreConfig(name="s"),)), "Local")
-    await asyncio.Event().wait()
-uvloop.run(main(int(sys.argv[1]), int(sys.argv[2])))
-"""
-
-NGINX = """
-daemon off; master_process off; worker_processes 1; error_log /dev/null; pid {folder}/{name}.pid;
-events {{ worker_connections 4096; }}
-http {{ access_log off; keepalive_requests 100000000; client_body_temp_path {folder}/{name}b; proxy_temp_path {folder}/{name}p;
-  fastcgi_temp_path {folder}/{name}f; uwsgi_temp_path {folder}/{name}u; scgi_temp_path {folder}/{name}s; {http} }}
-"""
-
-UPSTREAM = """server {{ listen 127.0.0.1:{port} backlog=1024; default_type application/json;
-  location /pass {{ add_header Cache-Control no-store; return 200 '{body}'; }} location / {{ return 200 '{body}'; }} }}"""
-
-PROXY = """upstream u {{ server 127.0.0.1:{upstream}; keepalive 64; keepalive_requests 100000000; }}
-  proxy_cache_path {folder}/cache keys_zone=z:16m; server {{ listen 127.0.0.1:{port} backlog=1024;
-  proxy_http_version 1.1; proxy_set_header Connection ""; location / {{ proxy_pass http://u; }}
-  location /hit {{ proxy_pass http://u; proxy_cache z; proxy_cache_valid 200 1h;
-  proxy_cache_key $request_uri$http_x_session_id$http_authorization; }} }}"""
+US: Final = SIDECAR
+Case = tuple[str, str, str]  # way, work, proxy
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Way(NamedTuple):
+    """One thing to measure: the path that is asked for, beside which peers, with which requests."""
+
+    path: str
+    peers: tuple[str, ...]
+    unit: str
+    works: tuple[str, ...] = works.WORKS
 
 
-def on_core(core: int, *command: str) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(["taskset", "-c", str(core), *command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+WAYS: Final = {
+    "pass": Way("/pass", ("envoy", "haproxy", "nginx"), "requests/CPU-s"),
+    "hit": Way("/hit", ("varnish", "nginx", "haproxy"), "requests/CPU-s"),
+    "p99": Way("/pass", ("envoy", "haproxy", "nginx"), "ms"),
+    "large": Way("/large", ("envoy", "haproxy", "nginx"), "MB/CPU-s", ("W0",)),
+}
 
 
-def nginx(folder: Path, name: str, core: int, http: str) -> subprocess.Popen[bytes]:
-    path = folder / f"{name}.conf"
-    path.write_text(NGINX.format(folder=folder, name=name, http=http))
-    return on_core(core, "nginx", "-c", str(path), "-p", str(folder))
+# Slipstream / peer: what it has to be.
+BARS: Final[dict[str, tuple[str, float]]] = {
+    "pass_w0_envoy": (">=", 1.5),
+    "pass_w1_envoy": (">=", 1.5),
+    "hit_w0_varnish": (">=", 1.0),
+    "hit_w1_varnish": (">=", 1.0),
+    "hit_w0_nginx": (">=", 0.8),
+    "hit_w1_nginx": (">=", 0.8),
+    "p99_w0_envoy": ("<=", 1.0),
+    "p99_w1_envoy": ("<=", 1.0),
+    "large_w0_envoy": (">=", 1.0),
+}
 
 
-def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
-        if process.poll() is not None:
-            raise SystemExit(f"{process.args} ended with {process.returncode}")
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"nobody listens on {port}")
+class Sample(NamedTuple):
+    """One turn of one proxy: its figure, in its way's unit, its rate, and the part of the time that it kept its core busy."""
+
+    value: float
+    rate: float
+    busy: float
 
 
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICK
+class Bench(NamedTuple):
+    """What runs, how long each turn takes, and whether ids repeat."""
+
+    servers: Servers
+    seconds: int
+    fixed: bool
 
 
-def load(core: int, port: int, script: Path, seconds: float) -> tuple[float, float]:
-    """Requests and p99 in ms of one run of wrk; an error ends the bench."""
-    wrk = ["wrk", "-t1", "-c64", f"-d{seconds}s", "--latency", "-s", str(script), f"http://127.0.0.1:{port}"]
-    command = ["taskset", "-c", str(core), *wrk]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise SystemExit(f"errors under load:\n{output}")
-    requests = re.search(r"(\d+) requests in", output)
-    latency = re.search(r"99%\s+([\d.]+)(us|ms|s)", output)
-    assert requests is not None
-    assert latency is not None
-    return float(requests[1]), float(latency[1]) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[latency[2]]
+def options() -> argparse.Namespace:
+    def some(known: tuple[str, ...]) -> Callable[[str], tuple[str, ...]]:
+        def parse(text: str) -> tuple[str, ...]:
+            if unknown := set(text.split(",")) - set(known):
+                raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: one or more of {','.join(known)}")
+            return tuple(name for name in known if name in text.split(","))
+
+        return parse
+
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--seconds", type=int, default=3, help="of one turn")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", type=some(tuple(WAYS)), default=tuple(WAYS), help="ways, with commas")
+    parser.add_argument("--peers", type=some(tuple(peers.PEERS)), default=tuple(peers.PEERS), help="with commas")
+    parser.add_argument("--pure", action="store_true", help="never the compiled modules")
+    parser.add_argument("--fixed-head", action="store_true", help="ids of W1 repeat, so that whole heads can be remembered")
+    found = parser.parse_args()
+    if found.seconds < 1 or found.rounds < 1:
+        parser.error("--seconds and --rounds are at least 1")
+    if "p99" in found.only and "envoy" not in found.peers:
+        parser.error("p99 is measured at half of Envoy's rate: add envoy to --peers or leave p99 out of --only")
+    return found
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--seconds", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--pure", action="store_true", help="never the compiled modules")
-    arguments = parser.parse_args()
-    compiled = COMPILED.is_dir() and not arguments.pure
-    if compiled:
-        os.environ["PYTHONPATH"] = str(COMPILED)
-    if lacking := peers.missing():
-        print(f"datapath: needs {', '.join(lacking)}: apt-get install nginx-light haproxy wrk util-linux", file=sys.stderr)
+    chosen = options()
+    names = [name for name in chosen.peers if any(name in WAYS[way].peers for way in chosen.only)]
+    if lacking := peers.missing(names):
+        print(f"datapath: programs are missing; apt-get install {' '.join(lacking)}", file=sys.stderr)
         return 1
-    cores = sorted(os.sched_getaffinity(0))
-    shm = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-    with tempfile.TemporaryDirectory(dir=shm) as name:
-        folder, processes = Path(name), dict[str, subprocess.Popen[bytes]]()
-        try:
-            ports = start(folder, cores, processes)
-            rates = measure(folder, ports, processes, (cores[0], arguments.seconds, arguments.rounds))
-        finally:
-            for process in processes.values():
-                process.terminate()
-                process.wait()
-    report(rates, "yes" if compiled else "no")
-    return 0
+    with Servers(chosen.pure) as servers:
+        about = f"{chosen.rounds} rounds of {chosen.seconds} s, compiled: {servers.compiled}"
+        print(f"load average {os.getloadavg()[0]:.2f}, {about}", flush=True)
+        start(servers, names)
+        samples = measure(Bench(servers, chosen.seconds, chosen.fixed_head), chosen.only, names, chosen.rounds)
+    ratios = report(samples)
+    missed = bars.judge(bars.Bar(name, ratios[name], "x", *bar) for name, bar in BARS.items() if name in ratios)
+    print("datapath:", *(f"{name}={ratio:.2f}" for name, ratio in ratios.items()), f"compiled={servers.compiled}")
+    return missed
 
 
-def start(folder: Path, cores: list[int], processes: dict[str, subprocess.Popen[bytes]]) -> dict[str, int]:
-    """All servers, each ready; the port of each. `processes` is filled as they start, so that whatever happens they are ended."""
-    ports = {name: free_port() for name in ("upstream", "envoy", "haproxy", "nginx", "slipstream")}
-    upstream = ports["upstream"]
-    processes["upstream"] = nginx(folder, "up", cores[0], UPSTREAM.format(port=upstream, body=BODY))
-    processes["nginx"] = nginx(folder, "peer", cores[-1], PROXY.format(folder=folder, port=ports["nginx"], upstream=upstream))
-    processes["envoy"] = on_core(cores[-1], *peers.envoy_command(folder, ports["envoy"], upstream))
-    processes["haproxy"] = on_core(cores[-1], *peers.haproxy_command(folder, ports["haproxy"], upstream))
-    processes["slipstream"] = on_core(cores[-1], sys.executable, "-c", SLIPSTREAM, str(ports["slipstream"]), str(upstream))
-    for name, process in processes.items():
-        wait_for(ports[name], process)
-    return ports
+def start(servers: Servers, names: list[str]) -> None:
+    """All servers, each ready and checked."""
+    upstream = servers.port("upstream")
+    servers.start("upstream", servers.load_core, peers.upstream_command(servers.folder, upstream))
+    for name in names:
+        servers.start(name, servers.proxy_core, peers.PEERS[name].command(servers.folder, servers.port(name), upstream))
+    servers.sidecar(configs.datapath(servers.port(US), upstream))
+    for name in (*names, US):
+        for path in sorted({way.path for way in WAYS.values() if name in (*way.peers, US)}):
+            partitioned = path == "/hit" and (name == US or peers.PEERS[name].partitioned)
+            works.check(name, servers.port(name), path, peers.BODIES[path], partitioned)
 
 
-def measure(
-    folder: Path, ports: dict[str, int], processes: dict[str, subprocess.Popen[bytes]], how: tuple[int, float, int]
-) -> dict[tuple[str, str, str], tuple[float, float]]:
-    """(path, work, proxy) → requests per CPU-second and p99 in ms. `how`: core of the load, seconds, rounds."""
-    core, seconds, rounds = how
-    found: dict[tuple[str, str, str], list[tuple[float, float]]] = {}
-    for _ in range(rounds):
-        for (path, names), work in itertools.product(WAYS.items(), ("W0", "W1")):
-            for name in names:
-                before = cpu_seconds(processes[name].pid)
-                requests, tail = load(core, ports[name], peers.script(folder, work, path), seconds)
-                spent = cpu_seconds(processes[name].pid) - before
-                found.setdefault((path, work, name), []).append((requests / spent, tail))
-    return {what: (statistics.median(r for r, _ in runs), statistics.median(t for _, t in runs)) for what, runs in found.items()}
+def turn(bench: Bench, case: Case) -> Sample:
+    """One proxy under as much load as it takes, for some seconds."""
+    way, work, name = case
+    servers = bench.servers
+    script = works.script(servers.folder, work, WAYS[way].path, bench.fixed)
+    before = cpu_seconds(servers.pid(name))
+    seen = works.load(servers.load_core, servers.port(name), script, bench.seconds)
+    spent = cpu_seconds(servers.pid(name)) - before
+    return Sample(seen.bytes / spent / 1e6 if way == "large" else seen.requests / spent, seen.requests / seen.seconds, spent / seen.seconds)
 
 
-def report(rates: dict[tuple[str, str, str], tuple[float, float]], compiled: str) -> None:
-    ratios = []
-    for (path, work, name), (rate, tail) in rates.items():
-        ours = rates[path, work, "slipstream"][0]
-        print(f"{path[1:]:5} {work} {name:10} {rate:9.0f} requests/CPU-s, p99 {tail:6.2f} ms, slipstream {ours / rate:.2f} x")
-        if name != "slipstream":
-            ratios.append(f"{path[1:]}_{work.lower()}_{name}={ours / rate:.2f}")
-    print("datapath:", " ".join(ratios), f"compiled={compiled}")
+def paced_turn(bench: Bench, case: Case, rate: float) -> Sample:
+    """One proxy at a fixed rate; a request without a good answer ends the bench, a generator that is late itself is told of."""
+    _, work, name = case
+    servers, pid = bench.servers, bench.servers.pid(name)
+    script = [str(HERE / "openloop.py"), str(servers.port(name)), f"{rate:.1f}", str(bench.seconds), work, WAYS["p99"].path]
+    before = cpu_seconds(pid)
+    command = ["taskset", "-c", str(servers.load_core), sys.executable, *script]
+    seen = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    if seen["failed"]:
+        raise SystemExit(f"datapath: {name} failed {seen['failed']:.0f} of {seen['requests']:.0f} requests at {rate:.0f}/s")
+    if seen["lag_p99"] > seen["p99"] / 2:
+        print(f"p99 {work} {name}: {seen['lag_p99']:.2f} of {seen['p99']:.2f} ms are the generator's own lag", file=sys.stderr)
+    return Sample(seen["p99"], rate, (cpu_seconds(pid) - before) / bench.seconds)
+
+
+def round_of(bench: Bench, ways: tuple[str, ...], names: list[str]) -> Iterator[tuple[Case, Sample]]:
+    """Every proxy's turn in every way, once."""
+    for way in ways:
+        for work in WAYS[way].works:
+            half = turn(bench, ("pass", work, "envoy")).rate / 2 if way == "p99" else math.inf
+            for name in (*(peer for peer in WAYS[way].peers if peer in names), US):
+                case = way, work, name
+                yield case, turn(bench, case) if math.isinf(half) else paced_turn(bench, case, half)
+
+
+def measure(bench: Bench, ways: tuple[str, ...], names: list[str], rounds: int) -> dict[Case, list[Sample]]:
+    """A first round of a second each, not counted, opens connections and fills stores; then the rounds."""
+    for _ in round_of(bench._replace(seconds=1), tuple(way for way in ways if way in ("pass", "hit")), names):
+        pass
+    found: dict[Case, list[Sample]] = {}
+    for number in range(rounds):
+        for case, sample in round_of(bench, ways, names):
+            found.setdefault(case, []).append(sample)
+        print(f"round {number + 1} of {rounds}, load average {os.getloadavg()[0]:.2f}", file=sys.stderr, flush=True)
+    return found
+
+
+def report(samples: dict[Case, list[Sample]]) -> dict[str, float]:
+    """Shows the medians of every case; way_work_peer → median of the rounds' Slipstream / peer."""
+    ratios = {}
+    for (way, work, name), turns in samples.items():
+        each = [ours.value / theirs.value for ours, theirs in zip(samples[way, work, US], turns, strict=True)]
+        value, rate, busy = (statistics.median(column) for column in zip(*turns, strict=True))
+        beside = ""
+        if name != US:
+            ratios[f"{way}_{work.lower()}_{name}"] = statistics.median(each)
+            beside = f", {US} {statistics.median(each):.2f} x ({min(each):.2f} to {max(each):.2f})"
+        print(f"{way:5} {work} {name:10} {value:9.{2 if way == 'p99' else 0}f} {WAYS[way].unit:14} {rate:8.0f}/s busy {busy:4.0%}{beside}")
+    return ratios
 
 
 if __name__ == "__main__":

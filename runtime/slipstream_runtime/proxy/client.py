@@ -14,7 +14,7 @@ from slipstream_runtime.proxy.context import HEAD_SECONDS, IDLE_SECONDS, LINGER_
 from slipstream_runtime.proxy.parties import Call, Door
 
 MAX_WAITING: Final = 65_536  # bytes of pipelined requests, or of a body nobody wants, before reading stops or the connection ends
-WRITE_HIGH: Final = 262_144  # bytes that may wait for a slow reader before its upstream is paused
+WRITE_HIGH: Final = 65_536  # bytes that may wait for a slow reader before its upstream is paused
 
 READING, LINGERING, CLOSED = range(3)
 
