@@ -63,12 +63,13 @@ class Pools:
 
     def commit(self, prepared: Prepared) -> None:
         """Puts a prepared configuration in force: from the next request on, on every connection."""
-        states, services = {}, {}
+        states: dict[str, PoolState] = {}
+        services: dict[str, HttpService] = {}
         self._stores = {config.name: self._store(config) for config in prepared.config.stores}
         for name, (pool, state, router) in prepared.built.items():
             state.configure(pool, self._stores)
             states[name] = state
-            services[name] = HttpService(pool, state, router)
+            services[name] = HttpService(pool, state, router, services)
         for name, old in self._states.items():
             if states.get(name) is not old:
                 old.retire()

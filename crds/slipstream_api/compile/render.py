@@ -96,7 +96,12 @@ def breaker_rule(rule: BreakerRule, policy: str, spec: CircuitBreakerSpec) -> c.
             success_rate_percent=rule.half_open.success_rate_percent,
             minimum_probes=rule.half_open.minimum_probes,
         ),
-        retry=c.Retry(max_attempts=rule.retry.max_attempts, budget_percent=rule.retry.budget_percent),
+        max_concurrent_calls=rule.max_concurrent_calls,
+        retry=c.Retry(
+            max_attempts=rule.retry.max_attempts,
+            budget_percent=rule.retry.budget_percent,
+            per_try_timeout_ms=parse_duration(rule.retry.per_try_timeout) if rule.retry.per_try_timeout else 0,
+        ),
         fallback=tuple(_fallback(step) for step in rule.fallback),
     )
 
@@ -104,6 +109,7 @@ def breaker_rule(rule: BreakerRule, policy: str, spec: CircuitBreakerSpec) -> c.
 def _fallback(step: Fallback) -> c.Fallback:
     return c.Fallback(
         type=step.type,
+        pool=step.pool or "",
         status=step.status or 503,
         body=step.body or "",
         content_type=step.content_type or "application/json",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from slipstream_api.config import Pool
@@ -9,14 +10,16 @@ from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.route import Operation, Router
 from slipstream_runtime.cores.store import Entry
 from slipstream_runtime.http.forward import connection_line
-from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.http.request import NO_TIMEOUT, RequestHead
 from slipstream_runtime.proxy.addresses import is_address
 from slipstream_runtime.proxy.bypass import BypassExchange
 from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.client import Client
-from slipstream_runtime.proxy.exchange import DONE, Exchange
+from slipstream_runtime.proxy.context import NEVER
+from slipstream_runtime.proxy.exchange import DONE, STREAMING, Exchange
 from slipstream_runtime.proxy.failures import ONLY_IF_CACHED
 from slipstream_runtime.proxy.parties import Service
+from slipstream_runtime.proxy.sending import Sending
 from slipstream_runtime.proxy.state import PoolState
 from slipstream_runtime.proxy.stored import rendered, rendered_with
 from slipstream_runtime.proxy.tunnel import TunnelEnd, join
@@ -28,10 +31,13 @@ MAX_HOSTS: Final = 64  # remembered values of Host
 class HttpService(Service):
     """Immutable but for its memo: a new configuration makes a new one, requests under way keep theirs."""
 
-    def __init__(self, config: Pool, state: PoolState, router: Router) -> None:
+    def __init__(self, config: Pool, state: PoolState, router: Router, services: Mapping[str, HttpService] | None = None) -> None:
         self.config = config
         self.state = state
         self.router = router
+        self.services: Mapping[str, HttpService] = (
+            {} if services is None else services
+        )  # of the same configuration: where a fallback may lead
         self.context = state.context
         self.cache = state.cache
         self.flights = state.flights
@@ -53,6 +59,8 @@ class HttpService(Service):
             operation = self.router.route(line.method, line.path)
             line.routed_by, line.operation = self.router, operation
         self.figures.requests += 1
+        if head.timeout_ms != NO_TIMEOUT:
+            head.until = self.context.clock.now() + head.timeout_ms / 1_000
         plan = operation.cache
         if plan is not None:
             return self._read(client, head, body, complete, operation, plan)
@@ -60,7 +68,13 @@ class HttpService(Service):
 
     def _begin(self, exchange: Exchange, body: bytes, complete: bool, now: float) -> Exchange | None:
         exchange.begin(body, complete, now)
-        return None if exchange.state == DONE else exchange
+        return exchange.successor if exchange.state == DONE else exchange
+
+    def take_over(self, client: Client, head: RequestHead) -> Exchange | None:
+        """A request whose own upstream can't answer; None where it is answered already."""
+        operation = self.router.route(head.method, head.line.path)
+        self.figures.requests += 1
+        return self._begin(Exchange(self, client, head, operation), b"", True, self.context.clock.now())
 
     def _read(
         self, client: Client, head: RequestHead, body: bytes, complete: bool, operation: Operation, plan: CachePlan
@@ -119,14 +133,21 @@ class HttpService(Service):
 
     # -- deadlines --------------------------------------------------------------------------------------------------------
 
-    def track(self, exchange: Exchange, waiting: bool, since: float) -> None:
-        """An answer is due `requestTimeout` after `since`; or a body flows, and may stand still as long."""
+    def due(self, since: float) -> float:
+        """When the answer is, to a request that is complete since then."""
+        return since + self._timeout
+
+    def track(self, exchange: Sending, waiting: bool, since: float) -> None:
+        """An answer is due `requestTimeout` after `since`, or when the caller's own time is over; or a body flows, and may stand still."""
+        until = exchange.head.until
         if waiting:
-            self.state.tracker.wait(exchange, since + self._timeout)
+            self.state.tracker.wait(exchange, min(since + self._timeout, until))
         else:
             self.state.tracker.flow(exchange, self._timeout, self.context.now)
+        if until < NEVER and exchange.state != STREAMING:
+            exchange.wake_at(until)
 
-    def untrack(self, exchange: Exchange) -> None:
+    def untrack(self, exchange: Sending) -> None:
         self.state.tracker.forget(exchange)
 
     # -- upgrades ---------------------------------------------------------------------------------------------------------
