@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from slipstream_api.config import Limits, Pool, RuntimeConfig, StoreConfig, Upstream
+from slipstream_api.fallbacks import dead_ends
 from slipstream_runtime.cores.circuits import Failures
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
@@ -126,6 +127,8 @@ def _check(config: RuntimeConfig) -> None:
     """What the types can't say."""
     stores = {store.name for store in config.stores}
     seen: set[object] = set()
+    for end in dead_ends(config.pools):
+        raise ConfigRefused(f"pool {end.pool}: breaker rule {end.rule} falls back to {end.to}, but {end.why}")
     for pool in config.pools:
         place = (pool.upstream.host, pool.upstream.port)
         for what in (pool.name, place):
