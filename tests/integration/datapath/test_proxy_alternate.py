@@ -89,36 +89,45 @@ async def test_another_upstream_answers_where_nobody_listens() -> None:
 @on_uvloop
 async def test_another_upstream_answers_in_place_of_one_in_trouble(status: bytes, attempts: int) -> None:
     """After the retries that the rule allows; the breaker of the first one heard what it said."""
-    async with RawUpstream(answering(b"bad", status)) as bad, RawUpstream(answering(b"other")) as up:
-        async with two(bad.port, up.port, OTHER, attempts=attempts) as proxy:
-            found = await (await proxy.caller()).ask()
-            assert (found.status, found.body) == (200, b"other")
-            window = proxy.service.circuits.all()[0].window
-            assert (window.calls, window.failures) == (attempts if status != b"500 Oops" else 1,) * 2
-            assert proxy.service.figures.by_class[5] == window.calls
+    async with (
+        RawUpstream(answering(b"bad", status)) as bad,
+        RawUpstream(answering(b"other")) as up,
+        two(bad.port, up.port, OTHER, attempts=attempts) as proxy,
+    ):
+        found = await (await proxy.caller()).ask()
+        assert (found.status, found.body) == (200, b"other")
+        window = proxy.service.circuits.all()[0].window
+        assert (window.calls, window.failures) == (attempts if status != b"500 Oops" else 1,) * 2
+        assert proxy.service.figures.by_class[5] == window.calls
 
 
 @pytest.mark.parametrize("status", [b"404 No", b"429 Slow"])
 @on_uvloop
 async def test_an_answer_that_isnt_trouble_stays(status: bytes) -> None:
     """The control."""
-    async with RawUpstream(answering(b"mine", status)) as bad, RawUpstream(answering(b"other")) as up:
-        async with two(bad.port, up.port, OTHER) as proxy:
-            assert ((await (await proxy.caller()).ask()).body, up.connections) == (b"mine", 0)
+    async with (
+        RawUpstream(answering(b"mine", status)) as bad,
+        RawUpstream(answering(b"other")) as up,
+        two(bad.port, up.port, OTHER) as proxy,
+    ):
+        assert ((await (await proxy.caller()).ask()).body, up.connections) == (b"mine", 0)
 
 
 @on_uvloop
 async def test_an_open_circuit_and_a_full_pool_lead_there_too() -> None:
     """At once, without a call to the first one."""
     closed = {"trip": Trip(consecutive_failures=1)}
-    async with RawUpstream(answering(b"bad", b"503 Busy")) as bad, RawUpstream(answering(b"other")) as up:
-        async with two(bad.port, up.port, OTHER, **closed) as proxy:
-            caller = await proxy.caller()
-            caller.send(b"GET /1 HTTP/1.1\r\nHost: up\r\n\r\nGET /2 HTTP/1.1\r\nHost: up\r\n\r\nGET /3 HTTP/1.1\r\nHost: up\r\n\r\n")
-            found = [await caller.answer() for _ in range(3)]
-            assert [answer.body for answer in found] == [b"other"] * 3
-            assert b"destination_unavailable" in found[2].fields[b"proxy-status"]
-            assert bad.connections == 1
+    async with (
+        RawUpstream(answering(b"bad", b"503 Busy")) as bad,
+        RawUpstream(answering(b"other")) as up,
+        two(bad.port, up.port, OTHER, **closed) as proxy,
+    ):
+        caller = await proxy.caller()
+        caller.send(b"GET /1 HTTP/1.1\r\nHost: up\r\n\r\nGET /2 HTTP/1.1\r\nHost: up\r\n\r\nGET /3 HTTP/1.1\r\nHost: up\r\n\r\n")
+        found = [await caller.answer() for _ in range(3)]
+        assert [answer.body for answer in found] == [b"other"] * 3
+        assert b"destination_unavailable" in found[2].fields[b"proxy-status"]
+        assert bad.connections == 1
 
 
 @pytest.mark.parametrize(("method", "body"), [("POST", b"x"), ("PUT", b"x"), ("DELETE", b""), ("GET", b"x")])
@@ -165,14 +174,17 @@ async def test_the_order_of_the_chain_decides_between_stale_and_elsewhere(first:
     stale = Fallback(type="StaleCache")
     chain = (stale, OTHER) if first == "stale" else (OTHER, stale)
     cached = (cache_rule(ttl_ms=1_000, stale_if_error_ms=60_000),)
-    async with RawUpstream(script) as mine, RawUpstream(answering(b"other")) as up:
-        async with two(mine.port, up.port, *chain, cache=cached, clock=clock) as proxy:
-            caller = await proxy.caller()
-            assert (await caller.ask(b"/c")).body == b"mine"
-            clock.advance(2)
-            state["status"] = b"503 Busy"
-            found = await caller.ask(b"/c")
-            assert (found.status, found.body) == (200, b"mine" if first == "stale" else b"other")
+    async with (
+        RawUpstream(script) as mine,
+        RawUpstream(answering(b"other")) as up,
+        two(mine.port, up.port, *chain, cache=cached, clock=clock) as proxy,
+    ):
+        caller = await proxy.caller()
+        assert (await caller.ask(b"/c")).body == b"mine"
+        clock.advance(2)
+        state["status"] = b"503 Busy"
+        found = await caller.ask(b"/c")
+        assert (found.status, found.body) == (200, b"mine" if first == "stale" else b"other")
 
 
 @on_uvloop
