@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from slipstream_api.clock import ManualClock
-from slipstream_api.config import BreakerRule, Limits, Match, Trip, Window
+from slipstream_api.config import BreakerRule, Limits, Match, Retry, Trip, Window
 from tests.fakes.loops import on_uvloop
 from tests.fakes.proxied import Proxied, cache_rule, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream, echo
@@ -203,4 +203,20 @@ async def test_many_deadlines_leave_nothing_behind() -> None:
         for _ in range(500):
             await caller.ask(extra=EXPECTED + b": 100000\r\n")
         assert len(proxy.service.state.tracker._heap) <= 70
+        ended(proxy)
+
+
+@on_uvloop
+async def test_no_attempt_begins_that_the_callers_deadline_would_end() -> None:
+    """The upstream asks for two seconds, the caller has one: the answer is passed on at once."""
+
+    async def script(connection: Connection) -> None:
+        await connection.head()
+        connection.answer(status=b"503 Busy", extra=b"Retry-After: 2\r\n")
+
+    rule = BreakerRule(name="b", policy="p", retry=Retry(max_attempts=2))
+    async with RawUpstream(script) as up, proxied(up.port, breakers=(rule,)) as proxy:
+        found = await (await proxy.caller()).ask(extra=EXPECTED + b": 1000\r\n")
+        assert (found.status, found.fields[b"retry-after"]) == (503, b"2")
+        assert proxy.service.figures.retries_refused["deadline"] == 1
         ended(proxy)

@@ -146,6 +146,30 @@ async def test_trap_38_a_body_is_sent_again_whole_or_not_at_all(size: int, attem
 
 
 @on_uvloop
+async def test_a_body_that_arrives_in_pieces_is_sent_again_whole() -> None:
+    """What was forwarded already, and what came only later."""
+    clock, seen, bodies = ManualClock(), asyncio.Event(), list[bytes]()
+
+    async def script(connection: Connection) -> None:
+        head = await connection.head()
+        seen.set()
+        bodies.append(await connection.body(head))
+        connection.answer(status=b"503 Busy" if len(bodies) == 1 else b"200 OK")
+
+    async with RawUpstream(script) as raw, proxied(raw.port, breakers=(retrying(),), clock=clock) as proxy:
+        caller = await proxy.caller()
+        caller.send(b"PUT / HTTP/1.1\r\nHost: up\r\nContent-Length: 9\r\n\r\none")
+        await seen.wait()
+        for piece in (b"two", b"333"):
+            caller.send(piece)
+            await asyncio.sleep(0.01)
+        await until(lambda: proxy.service.figures.retries_made)
+        clock.advance(1)
+        assert ((await caller.answer()).status, bodies) == (200, [b"onetwo333"] * 2)
+        ended(proxy)
+
+
+@on_uvloop
 async def test_no_attempt_after_the_first_byte_of_a_body() -> None:
     """The client has seen it: the connection is cut."""
     calls = 0
