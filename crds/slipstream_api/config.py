@@ -121,16 +121,18 @@ class HalfOpen(Part, frozen=True, kw_only=True):
 
 
 class Retry(Part, frozen=True, kw_only=True):
-    """Attempts in all (1: no retry) and how much load retries may add."""
+    """Attempts in all (1: no retry), how much load retries may add, and how long one attempt may take (0: as the request)."""
 
     max_attempts: int = 1
     budget_percent: int = 20
+    per_try_timeout_ms: int = 0
 
 
 class Fallback(Part, frozen=True, kw_only=True):
     """One step of the chain that answers when the upstream can't: tried in order, first applicable one wins."""
 
-    type: Literal["StaleCache", "Static", "FailFast"]
+    type: Literal["StaleCache", "Static", "FailFast", "Upstream"]
+    pool: str = ""  # with Upstream: another pool of the same RuntimeConfig
     status: int = 503
     body: str = ""
     content_type: str = "application/json"
@@ -150,6 +152,7 @@ class BreakerRule(Part, frozen=True, kw_only=True):
     failure_on: FailureOn = FailureOn()
     open: Open = Open()
     half_open: HalfOpen = HalfOpen()
+    max_concurrent_calls: int = 0  # 0: as many as the pool has connections
     retry: Retry = Retry()
     fallback: tuple[Fallback, ...] = ()
 

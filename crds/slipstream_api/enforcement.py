@@ -30,7 +30,6 @@ TABLE: Final = (
     Unenforced("CachePolicy", "rules[].match.sql", (None,)),
     Unenforced("CachePolicy", "invalidations[].match.mcp", (None,)),
     Unenforced("CachePolicy", "invalidations[].match.sql", (None,)),
-    Unenforced("CircuitBreaker", "rules[].retry.maxAttempts", (1,)),
     Unenforced("CircuitBreaker", "rules[].match.mcp", (None,)),
     Unenforced("CircuitBreaker", "rules[].match.sql", (None,)),
     Unenforced("LoadTest", "schedule", (None,)),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from slipstream_api.config import Limits, Pool, RuntimeConfig, StoreConfig, Upstream
+from slipstream_api.fallbacks import dead_ends
 from slipstream_runtime.cores.circuits import Failures
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
@@ -63,12 +64,13 @@ class Pools:
 
     def commit(self, prepared: Prepared) -> None:
         """Puts a prepared configuration in force: from the next request on, on every connection."""
-        states, services = {}, {}
+        states: dict[str, PoolState] = {}
+        services: dict[str, HttpService] = {}
         self._stores = {config.name: self._store(config) for config in prepared.config.stores}
         for name, (pool, state, router) in prepared.built.items():
             state.configure(pool, self._stores)
             states[name] = state
-            services[name] = HttpService(pool, state, router)
+            services[name] = HttpService(pool, state, router, services)
         for name, old in self._states.items():
             if states.get(name) is not old:
                 old.retire()
@@ -125,6 +127,8 @@ def _check(config: RuntimeConfig) -> None:
     """What the types can't say."""
     stores = {store.name for store in config.stores}
     seen: set[object] = set()
+    for end in dead_ends(config.pools):
+        raise ConfigRefused(f"pool {end.pool}: breaker rule {end.rule} falls back to {end.to}, but {end.why}")
     for pool in config.pools:
         place = (pool.upstream.host, pool.upstream.port)
         for what in (pool.name, place):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -171,3 +171,9 @@ class Caller:
 
     def leave(self) -> None:
         self.writer.transport.abort()
+
+
+async def until(holds: Callable[[], object]) -> None:
+    """Returns once it holds: a full round trip through the loop brings in what was sent."""
+    while not holds():
+        await asyncio.get_running_loop().run_in_executor(None, lambda: None)

@@ -17,6 +17,7 @@ from slipstream_api.compile.findings import Finding
 from slipstream_api.compile.merge import Merged, merge
 from slipstream_api.compile.places import Placement, places
 from slipstream_api.compile.state import enforced, warning, without_pool
+from slipstream_api.fallbacks import DeadEnd, dead_ends
 from slipstream_api.models import CachePolicySpec, ConnectionPoolSpec
 from slipstream_api.resources import Resource
 
@@ -40,8 +41,10 @@ def compile(  # noqa: A001 - the word of the design; imported by name
     where = places(namespace, pools, placement)
     merged = {pool.name: merge(pool, policies_for(pool, resources)) for pool in pools}
     rendered = tuple(_render(pool, where[pool.name], merged[pool.name]) for pool in sorted(pools, key=lambda p: p.name))
+    broken = dead_ends(rendered)
+    rendered = tuple(render.without(pool, broken) for pool in rendered)
     config = c.RuntimeConfig(namespace=namespace, workload=workload, pools=rendered, stores=_stores(namespace, rendered, resources))
-    return Compiled(config, c.revision(config), _findings(pools, merged, lost_pools, resources))
+    return Compiled(config, c.revision(config), _findings(pools, merged, lost_pools, resources, broken))
 
 
 def _render(pool: Resource, where: tuple[tuple[c.Bind, ...], tuple[c.Passthrough, ...]], merged: Merged) -> c.Pool:
@@ -57,7 +60,11 @@ def _stores(namespace: str, pools: Sequence[c.Pool], resources: Sequence[Resourc
 
 
 def _findings(
-    pools: Sequence[Resource], merged: dict[str, Merged], lost_pools: Sequence[Finding], resources: Sequence[Resource]
+    pools: Sequence[Resource],
+    merged: dict[str, Merged],
+    lost_pools: Sequence[Finding],
+    resources: Sequence[Resource],
+    broken: Sequence[DeadEnd],
 ) -> tuple[Finding, ...]:
     """Of the pools, and of each policy once, whatever number of pools it is for."""
     lost = [f for m in merged.values() for f in m.findings]
@@ -70,7 +77,8 @@ def _findings(
         found += warning(pool)
     for policy, number in behind.values():
         of_policy = [f for f in lost if (f.kind, f.name) == (policy.kind, policy.name)]
-        found += [resolve_refs(policy, resources), *enforced(policy, of_policy, number), *of_policy, *warning(policy)]
+        ends = [end for end in broken if end.policy == policy.name and policy.kind == "CircuitBreaker"]
+        found += [resolve_refs(policy, resources), *enforced(policy, of_policy, number, ends), *of_policy, *warning(policy)]
     for pool_lost in lost_pools:
         for policy in policies_targeting(pool_lost.namespace, pool_lost.name, resources):
             found += [resolve_refs(policy, resources), without_pool(policy, pool_lost), *warning(policy)]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from slipstream_api import config as c
+from slipstream_api.fallbacks import DeadEnd
 from slipstream_api.models import CachePolicySpec, CircuitBreakerSpec, ConnectionPoolSpec
 from slipstream_api.models.cachepolicy import CacheRule, Invalidation
 from slipstream_api.models.circuitbreaker import BreakerRule, Fallback
@@ -99,14 +104,31 @@ def breaker_rule(rule: BreakerRule, policy: str, spec: CircuitBreakerSpec) -> c.
             success_rate_percent=rule.half_open.success_rate_percent,
             minimum_probes=rule.half_open.minimum_probes,
         ),
-        retry=c.Retry(max_attempts=rule.retry.max_attempts, budget_percent=rule.retry.budget_percent),
+        max_concurrent_calls=rule.max_concurrent_calls,
+        retry=c.Retry(
+            max_attempts=rule.retry.max_attempts,
+            budget_percent=rule.retry.budget_percent,
+            per_try_timeout_ms=parse_duration(rule.retry.per_try_timeout) if rule.retry.per_try_timeout else 0,
+        ),
         fallback=tuple(_fallback(step) for step in rule.fallback),
     )
+
+
+def without(pool: c.Pool, broken: Sequence[DeadEnd]) -> c.Pool:
+    """The pool without steps that can't be taken; the rest of their chains stays."""
+    gone = {(end.rule, end.to) for end in broken if end.pool == pool.name}
+    if not gone:
+        return pool
+    rules = tuple(
+        replace(rule, fallback=tuple(step for step in rule.fallback if (rule.name, step.pool) not in gone)) for rule in pool.breaker_rules
+    )
+    return replace(pool, breaker_rules=rules)
 
 
 def _fallback(step: Fallback) -> c.Fallback:
     return c.Fallback(
         type=step.type,
+        pool=step.pool or "",
         status=step.status or 503,
         body=step.body or "",
         content_type=step.content_type or "application/json",

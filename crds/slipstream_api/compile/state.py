@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from slipstream_api.compile.findings import Finding, finding
 from slipstream_api.conditions import Reason, Type
 from slipstream_api.enforcement import not_enforced
+from slipstream_api.fallbacks import DeadEnd
 from slipstream_api.models import CachePolicySpec, CircuitBreakerSpec
 from slipstream_api.resources import Resource
 
@@ -26,18 +27,20 @@ def without_pool(policy: Resource, lost: Finding) -> Finding:
     return finding(policy, Type.ENFORCED, "False", Reason.OVERRIDDEN, message)
 
 
-def enforced(policy: Resource, lost: Sequence[Finding], pools: int = 1) -> tuple[Finding, ...]:
-    """Enforced (and Accepted=False where nothing is left) of a policy before so many pools; `lost`: one for each rule lost on a pool."""
+def enforced(policy: Resource, lost: Sequence[Finding], pools: int = 1, broken: Sequence[DeadEnd] = ()) -> tuple[Finding, ...]:
+    """Enforced (and Accepted=False where nothing is left) of a policy before so many pools; `lost`: one for each rule lost on a pool,
+    `broken`: its steps that can't be taken."""
     mode = getattr(policy.spec, "mode", "Enforce")
     if mode == "Disabled":
         return (finding(policy, Type.ENFORCED, "False", Reason.DISABLED, "spec.mode is Disabled"),)
     if mode == "Shadow":
         return (finding(policy, Type.ENFORCED, "False", Reason.SHADOWED, "spec.mode is Shadow: it is measured and changes nothing"),)
-    if not lost:
+    if not lost and not broken:
         message = "in force" if mode == "Enforce" else f"in force: spec.mode is {mode}"
         return (finding(policy, Type.ENFORCED, "True", Reason.ENFORCED, message),)
-    message = "; ".join(sorted({f.message for f in lost}))
-    if len({f.message for f in lost}) == len(_names(policy)) * pools:
+    left_out = {f"rule {end.rule}: the fallback to ConnectionPool {end.to} is left out, since {end.why}" for end in broken}
+    message = "; ".join(sorted({f.message for f in lost} | left_out))
+    if lost and len({f.message for f in lost}) == len(_names(policy)) * pools:
         return (
             finding(policy, Type.ACCEPTED, "False", Reason.CONFLICTED, message),
             finding(policy, Type.ENFORCED, "False", Reason.OVERRIDDEN, message),

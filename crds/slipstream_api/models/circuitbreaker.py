@@ -71,14 +71,19 @@ class Retry(Model):
 
     max_attempts: Annotated[int, Field(ge=1, le=10)] = Field(default=1, description="Attempts in all; 1 means no retry.")
     budget_percent: Percent = Field(default=20, description="How much load retries may add.")
+    per_try_timeout: Duration | None = Field(
+        default=None, description="Longest time from sending a request to the head of its answer, for each attempt of an idempotent one."
+    )
 
 
 class Fallback(Model):
     """One step of the chain that answers when the upstream can't."""
 
-    type: Literal["StaleCache", "Static", "FailFast"] = Field(
-        description="StaleCache: an earlier answer to the same caller. Static: the given one. FailFast: 503 at once."
+    type: Literal["StaleCache", "Static", "FailFast", "Upstream"] = Field(
+        description="StaleCache: an earlier answer to the same caller. Static: the given one. FailFast: 503 at once. "
+        "Upstream: a safe request without a body goes to another pool."
     )
+    pool: Name | None = Field(default=None, description="With type Upstream: a ConnectionPool of the same workloads.")
     status: Annotated[int, Field(ge=200, le=599)] | None = Field(default=None, description="With type Static: the status.")
     body: Annotated[str, Field(max_length=4096)] | None = Field(default=None, description="With type Static: the body.")
     content_type: Annotated[str, Field(max_length=128, pattern=r"^[ -~]*$")] | None = Field(
@@ -100,6 +105,9 @@ class BreakerRule(Model):
     failure_on: FailureOn = Field(default=FailureOn(), description="Which outcomes are failures.")
     open: Open = Field(default=Open(), description="How long the circuit stays open.")
     half_open: HalfOpen = Field(default=HalfOpen(), description="How probes decide.")
+    max_concurrent_calls: Annotated[int, Field(ge=0, le=10_000)] = Field(
+        default=0, description="Most calls under way at once in each pod, further ones are answered 503; 0 leaves it to maxConnections."
+    )
     retry: Retry = Field(default=Retry(), description="Whether a failed call is tried again.")
     fallback: Annotated[tuple[Fallback, ...], Field(max_length=4, json_schema_extra=map_of("type"))] = Field(
         default=(), description="What answers when the upstream can't: the first step that applies."

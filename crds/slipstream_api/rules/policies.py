@@ -23,6 +23,10 @@ def _static(value: Value) -> bool:
     return ("status" in value) == static and (static or count(value, "body", "contentType") == 0)
 
 
+def _upstream(value: Value) -> bool:
+    return ("pool" in value) == bool(value["type"] == "Upstream")
+
+
 def _size(at: str) -> Rule:
     """Of a size that must be there; the upper bound keeps sums of sizes within 64 bits."""
     return Rule(
@@ -98,4 +102,12 @@ BREAKER_RULES: Final[tuple[Rule, ...]] = (
         "status must be set with type Static; status, body and contentType only then",
         _static,
     ),
+    Rule(
+        (BREAKER,),
+        "spec.rules[].fallback[]",
+        "has(self.pool) == (self.type == 'Upstream')",
+        "pool must be set with type Upstream, and only then",
+        _upstream,
+    ),
+    more_than_zero(BREAKER, "spec.rules[].retry.perTryTimeout"),
 )

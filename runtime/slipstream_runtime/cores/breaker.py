@@ -51,6 +51,7 @@ class Breaker:
     """The circuit of `rule`, or of one operation under it. Counters: `trips`, `refused`, `would_refuse` (in Shadow)."""
 
     __slots__ = (
+        "_asked_until",
         "_base",
         "_consecutive",
         "_forced",
@@ -72,6 +73,7 @@ class Breaker:
         "rule",
         "shadow",
         "trips",
+        "under_way",
         "window",
         "would_refuse",
     )
@@ -97,6 +99,7 @@ class Breaker:
         self._hold: Force = _forced_by(rule)  # by command, else by the rule's mode
         self._since: float = now
         self._open_until: float = 0.0
+        self._asked_until: float = 0.0
         self._streak: int = 0  # trips since it was last closed
         self._consecutive: int = 0
         self._leases: dict[int, float] = {}
@@ -106,6 +109,7 @@ class Breaker:
         self.trips: int = 0
         self.refused: int = 0
         self.would_refuse: int = 0
+        self.under_way: int = 0  # calls, as their owner counts them
         self.shadow: bool = rule.mode == "Shadow"
         self._slow_after: float = rule.trip.slow_call_duration_ms / 1_000
 
@@ -143,6 +147,19 @@ class Breaker:
     def release(self, permit: int) -> None:
         """The call has no result: cancelled, refused by our own pool, or answered with what isn't the upstream's fault nor merit."""
         self._leases.pop(permit, None)
+
+    def asked(self, seconds: float, now: float) -> None:
+        """The upstream asks not to be called for so long (Retry-After): should the circuit open, it stays open until then."""
+        self._asked_until = max(self._asked_until, now + seconds)
+
+    @property
+    def full(self) -> bool:
+        """As many calls are under way as the rule lets be."""
+        return 0 < self.rule.max_concurrent_calls <= self.under_way and not self.shadow
+
+    def lets_all(self, now: float) -> bool:
+        """Whether calls go through that are no probes."""
+        return self.shadow or self.state(now) in ("Closed", "ForcedClosed")
 
     # What people and reloads call
 
@@ -274,7 +291,8 @@ class Breaker:
         factor = float(settings.backoff_percent / 100) ** min(self._streak, 64)
         duration = min(settings.duration_ms / 1_000 * factor, settings.max_duration_ms / 1_000)
         duration *= 1.0 - settings.jitter_percent / 100 * self._random()  # shorter only, so that the cap holds and is spread as well
-        self._open_until = now + duration
+        asked = min(self._asked_until, now + settings.max_duration_ms / 1_000)
+        self._open_until = max(now + duration, asked)
         self._streak += 1
         self.trips += 1
         self._enter("Open", now)
@@ -288,6 +306,7 @@ class Breaker:
     def _close(self, now: float) -> None:
         self._enter("Closed", now)
         self._streak = 0
+        self._asked_until = 0.0
         self.window.clear()
 
     def _announce(self, before: State, after: State, reason: str) -> None:

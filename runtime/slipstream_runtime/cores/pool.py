@@ -20,6 +20,8 @@ MAX_DIALS: Final = 32  # at once: a cold burst is served in a few round trips wi
 LIFETIME_JITTER: Final = 0.1  # of max_lifetime, shorter only, so that connections made together don't end together
 SCAN_SECONDS: Final = 1.0  # between two searches among idle connections for over-age ones
 NEVER: Final = float("inf")
+USAGE_WEIGHT: Final = 1 / 16  # of the last use in the mean
+USAGE_KNOWN: Final = 16  # uses before the mean decides anything
 
 
 class PoolCore(Generic[C, W]):
@@ -34,6 +36,8 @@ class PoolCore(Generic[C, W]):
         "_next_deadline",
         "_next_scan",
         "_random",
+        "_usage",
+        "_uses",
         "_waiters",
         "connecting",
         "in_use",
@@ -52,6 +56,8 @@ class PoolCore(Generic[C, W]):
         self._next_scan: float = now + SCAN_SECONDS
         self._backoff = Backoff(random)
         self._draining: bool = False
+        self._usage: float = 0.0  # mean seconds of one use of a connection, of the latest ones
+        self._uses: int = 0
         self.in_use: int = 0
         self.connecting: int = 0
         self.stats = PoolStats()
@@ -72,6 +78,11 @@ class PoolCore(Generic[C, W]):
     def drained(self) -> bool:
         """Nothing is left to wait for: no connection, no dial, no waiter."""
         return self._draining and not self.size and not self._waiters and not self._doomed
+
+    @property
+    def dials_at(self) -> float:
+        """No dial begins before this."""
+        return self._backoff.until
 
     # What a request does
 
@@ -115,7 +126,10 @@ class PoolCore(Generic[C, W]):
         if slot.state != IN_USE:
             raise ValueError("the slot isn't in use: a connection is put back once")
         self.in_use -= 1
-        self.stats.usage_ms += (now - slot.since) * 1_000
+        used = now - slot.since
+        self.stats.usage_ms += used * 1_000
+        self._usage += (used - self._usage) * USAGE_WEIGHT
+        self._uses += 1
         fits = reusable and now < slot.expires_at and self.size < self.limits.max_connections
         if fits and not self._waiters and not self._draining:
             slot.state = IDLE
@@ -221,7 +235,15 @@ class PoolCore(Generic[C, W]):
         if self._hopeless(now):
             return "Connect"
         room = max(0, self.limits.max_connections - self.in_use)
-        return "PendingFull" if len(self._waiters) >= self.limits.max_pending + room else None
+        if len(self._waiters) >= self.limits.max_pending + room:
+            return "PendingFull"
+        return "Hopeless" if not room and now + self._expected_wait() > deadline else None
+
+    def _expected_wait(self) -> float:
+        """Seconds until one more waiter has its turn, as fast as connections came back lately."""
+        if self._uses < USAGE_KNOWN:
+            return 0.0
+        return (len(self._waiters) + 1) * self._usage / self.limits.max_connections
 
     def _hopeless(self, now: float) -> bool:
         """No connection will come back and none may be dialled: whoever waits now fails now, not at a deadline."""

@@ -15,6 +15,7 @@ from slipstream_api import config
 from slipstream_runtime.cores.generations import EVERYTHING
 from slipstream_runtime.cores.matching import Layer, segments
 from slipstream_runtime.cores.plan import CachePlan, PoolCache
+from slipstream_runtime.cores.retry import RetryPolicy
 
 SAFE: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE"))
 NAMED: Final = frozenset((b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"TRACE"))
@@ -28,7 +29,20 @@ _ABNORMAL: Final = re.compile(r"//|/\.{1,2}(?:/|$)|[;\\]|%(?:2[DEF]|3[0-9]|4[1-9
 class Operation:
     """What the rules say about requests of one kind; few per pool, shared by all requests of that kind."""
 
-    __slots__ = ("breaker", "cache", "circuit", "fallback", "invalidates", "method", "name", "normal", "safe", "writes")
+    __slots__ = (
+        "breaker",
+        "cache",
+        "circuit",
+        "diverts",
+        "fallback",
+        "invalidates",
+        "method",
+        "name",
+        "normal",
+        "retry",
+        "safe",
+        "writes",
+    )
 
     def __init__(
         self, name: str, method: bytes, cache: CachePlan | None, invalidates: tuple[int, ...], breaker: config.BreakerRule | None
@@ -38,7 +52,12 @@ class Operation:
         self.cache = cache
         self.invalidates = invalidates  # scopes for Generations.begin_write
         self.breaker = breaker
-        self.fallback: tuple[config.Fallback, ...] = () if breaker is None else breaker.fallback
+        active = breaker is not None and breaker.mode != "Shadow"  # in Shadow a rule is measured and changes nothing
+        self.fallback: tuple[config.Fallback, ...] = breaker.fallback if breaker is not None and active else ()
+        self.diverts: bool = any(step.type == "Upstream" for step in self.fallback)
+        self.retry: RetryPolicy | None = None  # None: one attempt
+        if breaker is not None and active and breaker.retry.max_attempts > 1:
+            self.retry = RetryPolicy(breaker.retry)
         # Which circuit (Circuits.get): of the rule, or of this operation under it.
         self.circuit: tuple[str, str] | None = None
         if breaker is not None:

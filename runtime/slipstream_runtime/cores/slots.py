@@ -9,7 +9,7 @@ C = TypeVar("C")
 W = TypeVar("W", bound=Hashable)
 
 # Why a waiter gets none. Connect is the upstream's failure and counts for a breaker; the others are ours and don't.
-Reason = Literal["Connect", "PendingFull", "AcquireTimeout", "Closed"]
+Reason = Literal["Connect", "PendingFull", "AcquireTimeout", "Hopeless", "Closed"]
 
 IDLE: Final = 0
 IN_USE: Final = 1

@@ -23,6 +23,7 @@ HOST_FIELD: Final = 4
 EXPECT: Final = 5
 UPGRADE: Final = 6
 HOP_BY_HOP: Final = 7  # never forwarded
+DEADLINE: Final = 8  # how long the caller waits: renewed at each hop
 
 # Kinds whose lines go on as they came, provided framing.declared_body believes them.
 PLAIN: Final = frozenset((ORDINARY, CONTENT_LENGTH, HOST_FIELD))
@@ -42,6 +43,8 @@ KINDS: Final[dict[bytes, int]] = {
     b"te": HOP_BY_HOP,
     b"trailer": HOP_BY_HOP,
     b"http2-settings": HOP_BY_HOP,
+    b"x-envoy-expected-rq-timeout-ms": DEADLINE,
+    b"x-envoy-upstream-rq-timeout-ms": DEADLINE,
 }
 SECRETS: Final = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"mcp-session-id", b"x-api-key"))
 MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer

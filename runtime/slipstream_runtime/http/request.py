@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     CONTENT_LENGTH,
+    DEADLINE,
     EXPECT,
     HOST,
     HOST_FIELD,
@@ -24,6 +26,8 @@ from slipstream_runtime.http.heads import Limits
 # Visible ASCII without `#`: what a request target may be made of (a fragment is never sent).
 TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
 MAX_REMEMBERED_LINE: Final = 512
+NO_TIMEOUT: Final = -1
+MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: more than a week is no deadline
 
 
 class RequestLine:
@@ -79,7 +83,8 @@ def _origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
 class RequestHead:
     """One request's head. `fields` are those that may be forwarded, in order (Host among them); `body` is as in framing."""
 
-    __slots__ = ("block", "body", "expects_continue", "fields", "host", "keep_alive", "line", "method", "upgrade")
+    __slots__ = ("block", "body", "expects_continue", "fields", "host", "keep_alive", "line", "method", "notes", "timeout_ms", "until",
+                 "upgrade")  # fmt: skip
 
     def __init__(self, line: RequestLine, fields: list[Field], block: bytes) -> None:
         self.line = line
@@ -91,6 +96,9 @@ class RequestHead:
         self.expects_continue = False
         self.host: Field | None = None
         self.upgrade = b""
+        self.timeout_ms: int = NO_TIMEOUT  # how long the caller waits, where it says so
+        self.until = math.inf  # the same as a time, once the clock was asked
+        self.notes = b""  # lines for the answer, whoever gives it
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case)."""
@@ -152,6 +160,8 @@ def _with_special(head: RequestHead, special: list[Field]) -> RequestHead:
             if field.value.lower() != b"100-continue":
                 raise MalformedError(417, "an Expect other than 100-continue")
             head.expects_continue = line.http11 and head.body != NO_BODY
+        elif field.kind == DEADLINE:
+            head.timeout_ms = _timeout(head.timeout_ms, field)
     if hosts > 1 or (not hosts and line.http11):
         raise MalformedError(400, "not exactly one Host")
     if line.authority:  # RFC 9112 §3.2.2: the target's authority wins over Host
@@ -163,6 +173,17 @@ def _with_special(head: RequestHead, special: list[Field]) -> RequestHead:
         head.block = b""
         head.fields = _forwardable(head, nominated)
     return head
+
+
+def _timeout(known: int, field: Field) -> int:
+    """The shortest that the caller says; what isn't a number says nothing. Envoy's callers write 0 for none, Envoy itself for no time."""
+    value = field.value
+    if not value.isdigit() or len(value) > MAX_TIMEOUT_DIGITS:
+        return known
+    milliseconds = int(value)
+    if not milliseconds and field.name == b"x-envoy-upstream-rq-timeout-ms":
+        return known
+    return milliseconds if known == NO_TIMEOUT else min(known, milliseconds)
 
 
 def _forwardable(head: RequestHead, nominated: frozenset[bytes]) -> list[Field]:

@@ -12,13 +12,17 @@ BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 class PoolFigures:
     """Of one pool; live as long as the pool."""
 
-    __slots__ = ("buckets", "by_class", "cancelled", "errors", "hits", "requests", "retries", "seconds", "transitions")
+    __slots__ = ("buckets", "by_class", "cancelled", "errors", "hits", "requests", "retries",
+                 "retries_answered", "retries_made", "retries_refused", "seconds", "transitions")  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = 0
         self.hits = 0  # answered from a store: no duration is measured, all are in the first bucket
         self.errors = 0  # answered by ourselves because the upstream didn't, or cut short
         self.retries = 0  # sent again after an idle connection proved closed
+        self.retries_made = 0  # further attempts that a rule allowed
+        self.retries_answered = 0  # requests that one of them brought an answer
+        self.retries_refused = {"budget": 0, "circuit": 0, "deadline": 0}  # attempts that the rule would have allowed
         self.cancelled = 0  # the client left first
         self.transitions = 0  # of circuits
         self.by_class = [0] * 6  # the upstream's answers by status / 100

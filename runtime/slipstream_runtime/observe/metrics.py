@@ -92,6 +92,12 @@ def _requests(services: Mapping[str, HttpService]) -> Iterator[Metric]:
     total = CounterMetricFamily("slipstream_requests", "Requests.", labels=["pool"])
     errors = CounterMetricFamily("slipstream_errors", "Requests that the upstream didn't answer.", labels=["pool"])
     answers = CounterMetricFamily("slipstream_upstream_answers", "The upstream's answers.", labels=["pool", "class"])
+    retries = CounterMetricFamily(
+        "slipstream_retries",
+        "Further attempts (made), and requests that one of them brought an answer (answered).",
+        labels=["pool", "outcome"],
+    )
+    refused = CounterMetricFamily("slipstream_retries_refused", "Attempts that weren't made, and why.", labels=["pool", "reason"])
     seconds = HistogramMetricFamily("slipstream_request_seconds", "Duration of requests; a hit is in the first bucket.", labels=["pool"])
     for name, service in services.items():
         figures = service.figures
@@ -99,8 +105,12 @@ def _requests(services: Mapping[str, HttpService]) -> Iterator[Metric]:
         errors.add_metric([name], figures.errors)
         for status_class in range(1, 6):
             answers.add_metric([name, f"{status_class}xx"], figures.by_class[status_class])
+        retries.add_metric([name, "made"], figures.retries_made)
+        retries.add_metric([name, "answered"], figures.retries_answered)
+        for reason, times in figures.retries_refused.items():
+            refused.add_metric([name, reason], times)
         seconds.add_metric([name], _buckets(figures), figures.seconds)
-    yield from (total, errors, answers, seconds)
+    yield from (total, errors, answers, retries, refused, seconds)
 
 
 def _buckets(figures: PoolFigures) -> list[tuple[str, float]]:

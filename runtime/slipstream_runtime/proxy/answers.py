@@ -37,6 +37,15 @@ def malformed_answer(status: int, message: str, date: bytes) -> bytes:
     return simple_answer(status, JSON, explanation("BadRequest", message), extra, False)
 
 
+def diverted(failure: Failure, pool: str) -> bytes:
+    """Lines of an answer that another upstream gave, and why it was asked."""
+    return b'\r\nX-Slipstream-Fallback: Upstream\r\nProxy-Status: slipstream; error=%b; next-hop=%b; details="%b"' % (
+        failure.error.encode(),
+        pool.encode(),
+        failure.reason.encode(),
+    )
+
+
 def failure_answer(failure: Failure, step: Fallback | None, wait: int, extra: bytes, bodiless: bool) -> bytes:
     """What the caller gets when there is no answer: the step's static text, or what happened. `wait`: seconds for Retry-After."""
     lines = b"\r\nX-Slipstream-Reason: %b\r\nProxy-Status: slipstream; error=%b" % (failure.reason.encode(), failure.error.encode())

@@ -17,7 +17,7 @@ from slipstream_runtime.proxy.parties import Owner
 from slipstream_runtime.proxy.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
-    from slipstream_runtime.proxy.exchange import Exchange
+    from slipstream_runtime.proxy.sending import Sending
 
 QUIET_SECONDS: Final = 10.0  # between two log lines about the same upstream that can't be reached
 
@@ -32,7 +32,7 @@ class PoolDriver(Owner):
     ) -> None:
         self.name = name
         self.upstream = upstream
-        self.core: PoolCore[UpstreamConnection, Exchange] = PoolCore(limits, random, context.now)
+        self.core: PoolCore[UpstreamConnection, Sending] = PoolCore(limits, random, context.now)
         self._context = context
         self._dialer = dialer
         self._dials: set[asyncio.Task[None]] = set()
@@ -41,7 +41,7 @@ class PoolDriver(Owner):
 
     # -- what exchanges ask -----------------------------------------------------------------------------------------------
 
-    def acquire(self, waiter: Exchange, now: float, fresh: bool) -> UpstreamConnection | None:
+    def acquire(self, waiter: Sending, now: float, fresh: bool) -> UpstreamConnection | None:
         """An idle connection, or None: `waiter` hears of one, or of a failure, later (maybe before this returns).
 
         `fresh`: none that idled, since one that idled has just failed."""
@@ -51,7 +51,7 @@ class PoolDriver(Owner):
         self._apply(self.core.enqueue(waiter, waiter.deadline or float("inf"), now))
         return None
 
-    def cancel(self, waiter: Exchange) -> Failure:
+    def cancel(self, waiter: Sending) -> Failure:
         """`waiter` doesn't wait any more; what it waited for, should somebody want to know."""
         dialling = self.core.connecting > 0
         self.core.cancel(waiter)
@@ -101,13 +101,13 @@ class PoolDriver(Owner):
 
     # -- carrying out -----------------------------------------------------------------------------------------------------
 
-    def _apply(self, work: Work[UpstreamConnection, Exchange]) -> None:
+    def _apply(self, work: Work[UpstreamConnection, Sending]) -> None:
         for connection in work.close:
             connection.close()
         for waiter, slot in work.grant:
             waiter.on_connection(slot.conn)
         for waiter, reason in work.fail:
-            waiter.fail(self._failure(reason))
+            waiter.on_no_connection(self._failure(reason))
         for _ in range(work.dial):
             task = asyncio.get_running_loop().create_task(self._dial())
             self._dials.add(task)
@@ -118,6 +118,8 @@ class PoolDriver(Owner):
             return self._refused
         if reason == "AcquireTimeout":
             return failures.CONNECT_TIMEOUT if self.core.connecting and not self.core.in_use else failures.QUEUE_TIMEOUT
+        if reason == "Hopeless":
+            return failures.QUEUE_HOPELESS
         return failures.QUEUE_FULL if reason == "PendingFull" else failures.DRAINING
 
     async def _dial(self) -> None:
@@ -144,7 +146,7 @@ class PoolDriver(Owner):
     def _new_connection(self) -> UpstreamConnection:
         return UpstreamConnection(self, self._context.answers)
 
-    def _connected(self, connection: UpstreamConnection, seconds: float, now: float) -> Work[UpstreamConnection, Exchange] | None:
+    def _connected(self, connection: UpstreamConnection, seconds: float, now: float) -> Work[UpstreamConnection, Sending] | None:
         if connection.closed:  # by the upstream, before we could use it
             self._refused = failures.RESET
             return self.core.connect_failed(seconds, now)

@@ -1,137 +1,75 @@
-"""One request on its way: permit, connection, answer, and every way in which that can end. All of it in callbacks: no task, no timer.
+"""One request on its way back: its answer, and every way in which it can end. All of it in callbacks: no task, no timer.
 
-QUEUED (no connection yet) → SENT (waits for the answer's head) → STREAMING (its body) → DONE. Of answer, failure, deadline and
-disconnect the first one that ends it wins; permit, connection and write are given back exactly once."""
+Of answer, failure, deadline and disconnect the first one that ends it wins; permit, place, connection and write are given back once."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-from slipstream_runtime.cores.breaker import REFUSED
-from slipstream_runtime.cores.fallback import choose, retry_after
+from slipstream_runtime.cores.fallback import TROUBLE, choose, retry_after
+from slipstream_runtime.cores.retry import IDEMPOTENT, asked_wait
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.http.body import framed
-from slipstream_runtime.http.forward import connection_line, forwarded_answer, forwarded_request, needs_chunks, switching
-from slipstream_runtime.http.framing import CHUNKED
+from slipstream_runtime.http.forward import connection_line, forwarded_answer, needs_chunks, switching
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy import failures
-from slipstream_runtime.proxy.answers import failure_answer
+from slipstream_runtime.proxy.answers import diverted, failure_answer
 from slipstream_runtime.proxy.client import Client
+from slipstream_runtime.proxy.context import NEVER
 from slipstream_runtime.proxy.failures import Failure
-from slipstream_runtime.proxy.parties import Call
-from slipstream_runtime.proxy.permit import Permit
-from slipstream_runtime.proxy.upstream import UpstreamConnection
+from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING, Sending
 
 if TYPE_CHECKING:
-    from slipstream_runtime.cores.generations import Write
     from slipstream_runtime.proxy.service import HttpService
 
-QUEUED, SENT, STREAMING, DONE = range(4)
-
-MAX_HELD: Final = 65_536  # bytes of a body that wait for a connection before the client is paused
-IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"TRACE", b"PUT", b"DELETE"))  # RFC 9110 §9.2.2: twice is as once
+__all__ = ["DONE", "QUEUED", "RESTING", "SENT", "STREAMING", "Exchange"]
 
 
-class Exchange(Call):
+class Exchange(Sending):
     """A request that goes to the upstream past any cache."""
 
-    __slots__ = ("_chunked", "_connection", "_held", "_keep", "_permit", "_request_complete", "_retried", "_reused", "_service", "_status",
-                 "_write", "_written", "active_at", "client", "deadline", "head", "operation", "started", "state")  # fmt: skip
+    __slots__ = ("_chunked", "_keep", "_written", "successor")
 
     def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
-        self._service = service
-        self.client = client  # None: it has left, or there never was one
-        self.head = head
-        self.operation = operation
-        self.state = QUEUED
-        self.started = 0.0
-        self.deadline = 0.0
-        self.active_at = 0.0
-        self._connection: UpstreamConnection | None = None
-        self._permit: Permit | None = None
-        self._write: Write | None = None
-        self._held = b""  # of the request's body, until there is a connection
-        self._request_complete = True
-        self._retried = False
-        self._reused = False
+        super().__init__(service, client, head, operation)
         self._keep = False
         self._chunked = False
-        self._status = 0
         self._written = -1  # bytes that waited for the client at the last look
-
-    def _now(self) -> float:
-        return self._service.context.clock.now()
-
-    # -- towards the upstream ---------------------------------------------------------------------------------------------
-
-    def begin(self, body: bytes, complete: bool, now: float) -> None:
-        """Start; afterwards state is DONE where it ended at once."""
-        self.started = now
-        self._request_complete = complete
-        self._held = body
-        if self.operation.writes:
-            self._write = self._service.cache.generations.begin_write(self.operation.invalidates, self.head.line.path)
-        self.dispatch(now)
-
-    def dispatch(self, now: float) -> None:
-        """Ask the breaker, then the pool."""
-        service = self._service
-        circuit = self.operation.circuit
-        if circuit is not None:
-            breaker = service.circuits.get(circuit, now)
-            if breaker is not None:
-                number = breaker.acquire(now)
-                if number == REFUSED:
-                    self.fail(failures.CIRCUIT_OPEN)
-                    return
-                self._permit = Permit(service.circuits, breaker, number, now)
-        service.track(self, self._request_complete, self.started)
-        self._acquire(now, fresh=False)
-
-    def _acquire(self, now: float, fresh: bool) -> None:
-        connection = self._service.pool.acquire(self, now, fresh)
-        if connection is not None:
-            self.on_connection(connection)
-
-    def on_connection(self, connection: UpstreamConnection) -> None:
-        """The pool: it's your turn."""
-        head = self.head
-        self._connection = connection
-        self._reused = connection.served > 0
-        self.state = SENT
-        data = self._forwarded()
-        if head.body:
-            data += framed(self._held, self._request_complete) if head.body == CHUNKED else self._held
-            self._held = b""
-            self.on_upstream_writable(True)
-        connection.start(self, head.method, data, self._request_complete)
-
-    def _forwarded(self) -> bytes:
-        """The request's head for the upstream."""
-        return forwarded_request(self.head, self._service.host_for(self.head))
-
-    def on_request_body(self, data: bytes, complete: bool) -> None:
-        self.active_at = self._service.context.now
-        self._request_complete = complete
-        if self._connection is not None:
-            self._connection.send(framed(data, complete) if self.head.body == CHUNKED else data, complete)
-        else:
-            self._held += data
-            if len(self._held) > MAX_HELD and self.client is not None:
-                self.client.hold_body()
-        if complete and self.state in (QUEUED, SENT):
-            self._service.track(self, True, self._service.context.now)
-
-    def on_upstream_writable(self, writable: bool) -> None:
-        if self.client is not None:
-            (self.client.want_body if writable else self.client.hold_body)()
+        self.successor: Exchange | None = None  # on another upstream, still under way when it took over
 
     # -- from the upstream ------------------------------------------------------------------------------------------------
 
     def on_interim(self, head: AnswerHead) -> None:
         if self.client is not None and self.head.line.http11 and (head.status != 100 or self.head.expects_continue):
             self.client.send(forwarded_answer(head, b"", b"", False))
+
+    def takes(self, head: AnswerHead, complete: bool) -> bool:
+        """Whether an answer is to be relayed, before anything of it is: another attempt or another upstream may do better."""
+        attempts = self._attempts
+        if attempts is None or head.status not in TROUBLE:
+            return True
+        now = self._now()
+        self._hear(head)
+        self._record(head.status, now)
+        at = attempts.after_answer(head, now)
+        if not at and self._alternate(failures.TROUBLED) is None:
+            return True
+        self._service.figures.by_class[head.status // 100] += 1
+        if complete:
+            self._connection = None
+        if at:
+            self.rest(at)
+        else:
+            self._status = head.status
+            self._drop_connection()
+            self.fail(failures.TROUBLED)
+        return False
+
+    def _hear(self, head: AnswerHead) -> None:
+        """An upstream that says when to come back is left alone so long, should its circuit open."""
+        if self._permit is not None and head.status in (429, 503):
+            self._permit.asked(asked_wait(head.fields), self._now())
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
         self._arrived(head, complete)
@@ -140,6 +78,7 @@ class Exchange(Call):
     def _arrived(self, head: AnswerHead, complete: bool) -> None:
         self._status = head.status
         self._service.figures.by_class[head.status // 100] += 1
+        self._hear(head)
         if complete:
             self._connection = None  # it is back in its pool
         elif head.body < 0:  # a stream may go on for hours; a body of known length may still be cut short, which is a failure
@@ -152,7 +91,7 @@ class Exchange(Call):
             http11 = self.head.line.http11
             self._chunked = needs_chunks(head.body, http11)
             self._keep = client.keeps(self.head) and (http11 or head.body >= 0)
-            data = forwarded_answer(head, extra, connection_line(http11, self._keep), self._chunked)
+            data = forwarded_answer(head, extra + self.notes(), connection_line(http11, self._keep), self._chunked)
             client.send(data + (framed(body, complete) if self._chunked else body))
         if complete:
             self._complete()
@@ -187,6 +126,13 @@ class Exchange(Call):
 
     # -- ends -------------------------------------------------------------------------------------------------------------
 
+    def on_no_connection(self, failure: Failure) -> None:
+        """The pool: there is none for you."""
+        if self._now() >= self.head.until:
+            self.expire()
+        elif not self._retries(failure):
+            self.fail(failure)
+
     def on_failure(self, failure: Failure, untouched: bool) -> None:
         """The connection is gone. An idle one that the upstream closed while we wrote to it isn't a failure of the upstream: once more,
         on a new connection, where the request is idempotent and nothing of a body was consumed."""
@@ -198,7 +144,7 @@ class Exchange(Call):
             self._service.figures.retries += 1
             self.state = QUEUED
             self._acquire(self._now(), fresh=True)
-        else:
+        elif not self._retries(failure):
             self.fail(failure)
 
     def expire(self) -> None:
@@ -206,12 +152,30 @@ class Exchange(Call):
         if self.state == STREAMING:
             self._drop_connection()
             self._cut(failures.BODY_TIMEOUT)
+        elif self.state != DONE and self._now() >= self.head.until:
+            self.late()
         elif self.state != DONE:
             failure = self._service.pool.cancel(self) if self.state == QUEUED else failures.TIMEOUT
             if not self._request_complete and self.client is not None and not self.client.held:
                 failure = failures.CLIENT_STALLED
             self._drop_connection()
             self.fail(failure)
+
+    def late(self) -> None:
+        """The caller's own deadline has passed. It isn't that of those who wait for the same call, and a breaker hears of it only where
+        the rule would call such an answer slow: callers in a hurry mustn't open a circuit for all."""
+        if self.state == SENT and self._permit is not None and self._permit.slow(self._now()):
+            self._record_failure(failures.TIMEOUT)
+        self._excuse(failures.OUT_OF_TIME)
+        self.head.until = NEVER
+        client, self.client = self.client, None
+        self._cancel()
+        if self.state != DONE:
+            self._service.track(self, True, self.started)
+            if self.state == RESTING:
+                self.wake_at(self._now())
+        if client is not None:
+            client.finished(self._keep)
 
     def on_client_gone(self) -> None:
         """Nobody reads the answer: the upstream is spared, and no breaker hears of it."""
@@ -233,27 +197,64 @@ class Exchange(Call):
         self._drop_connection()
         self._end(client_finished=False)
 
-    def _drop_connection(self) -> None:
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            connection.abandon()
-
     def fail(self, failure: Failure) -> None:
-        """No answer from the upstream, or no connection to it: our own, from the fallback chain or about the failure."""
+        """No answer from the upstream, or no connection to it: another upstream's, or our own."""
         self._record_failure(failure)
+        other = self._alternate(failure)
+        if other is None:
+            self._excuse(failure)
+            self._end(client_finished=True)
+        else:
+            self._service.figures.errors += 1
+            self._divert(other, failure)
+
+    def _alternate(self, failure: Failure) -> HttpService | None:
+        """Who answers instead, where the chain's step is another upstream and the request may go to it."""
+        head = self.head
+        if (
+            self.client is None
+            or not self.operation.diverts
+            or not failure.elsewhere
+            or not self.operation.safe
+            or head.body
+            or head.upgrade
+        ):
+            return None
+        step = choose(self.operation.fallback, failure.cause, False)
+        return None if step is None or step.type != "Upstream" else self._service.services.get(step.pool)
+
+    def _divert(self, other: HttpService, failure: Failure) -> None:
+        """The same request to another upstream, in what is left of its time. A plain one: nothing of its answer is stored here."""
+        client, head = self.client, self.head
+        assert client is not None
+        head.until = min(head.until, self.deadline or self._service.due(self.started))
+        head.notes += diverted(failure, other.config.name)
+        self._end(client_finished=False)
+        self.successor = other.take_over(client, head)
+        if self.successor is not None:
+            client.exchange = self.successor
+
+    def _excuse(self, failure: Failure) -> None:
+        """Our own answer: from the fallback chain, or about the failure."""
         service, client = self._service, self.client
         service.figures.errors += 1
         if client is not None:
-            step = choose(self.operation.fallback, failure.cause, False)
+            step = choose(self.operation.fallback, failure.cause, False, elsewhere=False)
             wait = retry_after(step, failure.cause, service.open_for(self.operation))
             self._keep = client.keeps(self.head)
             extra = service.context.date + self.cache_line(failure.reason) + connection_line(self.head.line.http11, self._keep)
-            client.send(failure_answer(failure, step, wait, extra, self.head.method == b"HEAD"))
-        self._end(client_finished=True)
+            client.send(failure_answer(failure, step, wait, extra + self.notes(), self.head.method == b"HEAD"))
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
         """Cache-Status of an answer that isn't from the store, as a line; nothing where no cache rule is concerned."""
         return b""
+
+    def notes(self) -> bytes:
+        """Lines that say what was tried before this answer."""
+        attempts = self._attempts
+        if attempts is None or attempts.number == 1:
+            return self.head.notes
+        return b"\r\nX-Slipstream-Attempts: %d" % attempts.number + self.head.notes
 
     def _cut(self, failure: Failure) -> None:
         """In the middle of an answer there's no way to tell the client but to cut the connection."""
@@ -271,24 +272,17 @@ class Exchange(Call):
         self._service.figures.observe(now - self.started)
         self._end(client_finished=True)
 
-    def _record(self, status: int, now: float) -> None:
-        permit, self._permit = self._permit, None
-        if permit is not None:
-            permit.answered(status, now)
-
-    def _record_failure(self, failure: Failure) -> None:
-        permit, self._permit = self._permit, None
-        if permit is not None:
-            permit.failed(failure, self._now())
-
     def _end(self, client_finished: bool) -> None:
         """Give everything back, then let the client go on."""
-        unanswered = self.state == SENT and self._status == 0
+        unanswered = self._doubtful or (self.state == SENT and self._status == 0)
         self.state = DONE
         self._held = b""
         if self._permit is not None:
             self._permit.release()
             self._permit = None
+        if self._place is not None:
+            self._place.under_way -= 1
+            self._place = None
         if self._write is not None:
             if unanswered:  # the upstream may have it, and carry it out later: reads wait that long before they are stored
                 self._write.linger(self._service.linger_until())

@@ -12,17 +12,21 @@ ErrorClass = Literal["Connect", "Timeout", "Reset", ""]
 
 
 class Failure:
-    """One cause. `error` is a Proxy-Status error type of RFC 9209 §2.3, `cause` what a fallback chain knows it as."""
+    """One cause. `error` is a Proxy-Status error type of RFC 9209 §2.3, `cause` what a fallback chain knows it as, `elsewhere` whether
+    another upstream might do better."""
 
-    __slots__ = ("cause", "error", "error_class", "message", "reason", "status")
+    __slots__ = ("cause", "elsewhere", "error", "error_class", "message", "reason", "status")
 
-    def __init__(self, reason: str, status: int, error: str, cause: Cause, error_class: ErrorClass, message: str) -> None:
+    def __init__(
+        self, reason: str, status: int, error: str, cause: Cause, error_class: ErrorClass, message: str, elsewhere: bool = True
+    ) -> None:
         self.reason = reason
         self.status = status
         self.error = error
         self.cause: Cause = cause
         self.error_class: ErrorClass = error_class
         self.message = message
+        self.elsewhere = elsewhere
 
     def __repr__(self) -> str:
         return f"Failure({self.reason})"
@@ -50,12 +54,21 @@ QUEUE_TIMEOUT: Final = Failure(
 QUEUE_FULL: Final = Failure(
     "PoolFull", 503, "connection_limit_reached", "PoolFull", "", "maxConnections are in use, maxPending requests wait"
 )
+QUEUE_HOPELESS: Final = Failure(
+    "QueueTooLong", 503, "connection_limit_reached", "PoolFull", "", "those who wait already take longer than this request may"
+)
+RULE_FULL: Final = Failure("TooManyCalls", 503, "connection_limit_reached", "PoolFull", "", "maxConcurrentCalls are under way")
+TRY_TIMEOUT: Final = Failure("TryTimeout", 504, "http_response_timeout", "Timeout", "Timeout", "no answer within perTryTimeout")
+OUT_OF_TIME: Final = Failure(
+    "DeadlineExceeded", 504, "http_response_timeout", "Timeout", "", "no answer within the time that the caller gave", False
+)
+TROUBLED: Final = Failure("UpstreamStatus", 502, "http_response_incomplete", "UpstreamStatus", "", "the upstream answered that it can't")
 CIRCUIT_OPEN: Final = Failure("CircuitOpen", 503, "destination_unavailable", "Open", "", "the circuit is open")
-DRAINING: Final = Failure("Draining", 503, "proxy_internal_response", "PoolFull", "", "this sidecar is stopping")
-STARTING: Final = Failure("Starting", 503, "proxy_internal_response", "PoolFull", "", "this port isn't served yet")
+DRAINING: Final = Failure("Draining", 503, "proxy_internal_response", "PoolFull", "", "this sidecar is stopping", False)
+STARTING: Final = Failure("Starting", 503, "proxy_internal_response", "PoolFull", "", "this port isn't served yet", False)
 ONLY_IF_CACHED: Final = Failure(
-    "OnlyIfCached", 504, "proxy_internal_response", "PoolFull", "", "nothing stored, and the request asked for no more"
+    "OnlyIfCached", 504, "proxy_internal_response", "PoolFull", "", "nothing stored, and the request asked for no more", False
 )
 CLIENT_STALLED: Final = Failure(
-    "RequestBodyTimeout", 408, "http_request_error", "PoolFull", "", "the request's body stood still for requestTimeout"
+    "RequestBodyTimeout", 408, "http_request_error", "PoolFull", "", "the request's body stood still for requestTimeout", False
 )

@@ -33,6 +33,15 @@ class Permit:
         else:
             self.release()
 
+    def asked(self, seconds: float, now: float) -> None:
+        """The upstream's Retry-After; less than 0 where it has none."""
+        if self._number != UNCOUNTED and seconds > 0:
+            self._breaker.asked(seconds, now)
+
+    def slow(self, now: float) -> bool:
+        """Whether the rule would call an answer slow that came now."""
+        return now - self._started >= self._breaker.rule.trip.slow_call_duration_ms / 1_000
+
     def release(self) -> None:
         """Cancelled, or never made."""
         if self._number != UNCOUNTED:

@@ -31,9 +31,9 @@ HEAD: Final = b"HEAD"
 
 
 def begun(exchange: Exchange, body: bytes, complete: bool, now: float) -> Exchange | None:
-    """Start it; None where it ended at once."""
+    """Start it; None where it ended at once. Another upstream's may have taken its place."""
     exchange.begin(body, complete, now)
-    return None if exchange.state == DONE else exchange
+    return exchange.successor if exchange.state == DONE else exchange
 
 
 def read(

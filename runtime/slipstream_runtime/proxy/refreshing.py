@@ -11,6 +11,7 @@ from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.cores.store import Entry, Store
 from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.context import NEVER
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.validating import ValidatingExchange
 
@@ -34,6 +35,7 @@ class RefreshExchange(ValidatingExchange):
         entry: Entry,
     ) -> None:
         super().__init__(service, None, head, operation, plan, store, request, entry)
+        head.until = NEVER  # the caller's own time ends with its answer
 
     def _missed(self) -> None:
         """Whom it is for was answered already."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from slipstream_api.config import Pool
 from slipstream_runtime.cores.route import Operation, Router
-from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.http.request import NO_TIMEOUT, RequestHead
 from slipstream_runtime.proxy.addresses import is_address
 from slipstream_runtime.proxy.client import Client
-from slipstream_runtime.proxy.exchange import Exchange
+from slipstream_runtime.proxy.context import NEVER
+from slipstream_runtime.proxy.exchange import STREAMING, Exchange
 from slipstream_runtime.proxy.parties import Service
 from slipstream_runtime.proxy.reading import begun, read
+from slipstream_runtime.proxy.sending import Sending
 from slipstream_runtime.proxy.state import PoolState
 from slipstream_runtime.proxy.tunnel import TunnelEnd, join
 from slipstream_runtime.proxy.upstream import UpstreamConnection
@@ -22,10 +25,13 @@ MAX_HOSTS: Final = 64  # remembered values of Host
 class HttpService(Service):
     """Immutable but for its memo: a new configuration makes a new one, requests under way keep theirs."""
 
-    def __init__(self, config: Pool, state: PoolState, router: Router) -> None:
+    def __init__(self, config: Pool, state: PoolState, router: Router, services: Mapping[str, HttpService] | None = None) -> None:
         self.config = config
         self.state = state
         self.router = router
+        self.services: Mapping[str, HttpService] = (
+            {} if services is None else services
+        )  # of the same configuration: where a fallback may lead
         self.context = state.context
         self.cache = state.cache
         self.flights = state.flights
@@ -48,10 +54,18 @@ class HttpService(Service):
             operation = self.router.route(line.method, line.path)
             line.routed_by, line.operation = self.router, operation
         self.figures.requests += 1
+        if head.timeout_ms != NO_TIMEOUT:
+            head.until = self.context.clock.now() + head.timeout_ms / 1_000
         plan = operation.cache
         if plan is not None:
             return read(self, client, head, body, complete, operation, plan)
         return begun(Exchange(self, client, head, operation), body, complete, self.context.clock.now())
+
+    def take_over(self, client: Client, head: RequestHead) -> Exchange | None:
+        """A request whose own upstream can't answer; None where it is answered already."""
+        operation = self.router.route(head.method, head.line.path)
+        self.figures.requests += 1
+        return begun(Exchange(self, client, head, operation), b"", True, self.context.clock.now())
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""
@@ -77,14 +91,21 @@ class HttpService(Service):
 
     # -- deadlines --------------------------------------------------------------------------------------------------------
 
-    def track(self, exchange: Exchange, waiting: bool, since: float) -> None:
-        """An answer is due `requestTimeout` after `since`; or a body flows, and may stand still as long."""
+    def due(self, since: float) -> float:
+        """When the answer is, to a request that is complete since then."""
+        return since + self._timeout
+
+    def track(self, exchange: Sending, waiting: bool, since: float) -> None:
+        """An answer is due `requestTimeout` after `since`, or when the caller's own time is over; or a body flows, and may stand still."""
+        until = exchange.head.until
         if waiting:
-            self.state.tracker.wait(exchange, since + self._timeout)
+            self.state.tracker.wait(exchange, min(since + self._timeout, until))
         else:
             self.state.tracker.flow(exchange, self._timeout, self.context.now)
+        if until < NEVER and exchange.state != STREAMING:
+            exchange.wake_at(until)
 
-    def untrack(self, exchange: Exchange) -> None:
+    def untrack(self, exchange: Sending) -> None:
         self.state.tracker.forget(exchange)
 
     # -- upgrades ---------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from slipstream_runtime.cores.circuits import Circuits
 from slipstream_runtime.cores.flight import Flights
 from slipstream_runtime.cores.plan import SECRET_BYTES, PoolCache
 from slipstream_runtime.cores.refreshes import Refreshes
+from slipstream_runtime.cores.retry import RetryBudget
 from slipstream_runtime.cores.store import Store
 from slipstream_runtime.observe.figures import PoolFigures
 from slipstream_runtime.proxy.caching import CachedExchange
@@ -33,6 +34,8 @@ class PoolState:
 
     def __init__(self, config: Pool, context: Context, dialer: Dialer, uniform: Callable[[], float] = random.random) -> None:
         self.context = context
+        self.uniform = uniform
+        self.retry_budget = RetryBudget(context.clock.now())
         self.cache = PoolCache(SECRET, uniform)
         self.flights: Flights[CachedExchange] = Flights()
         self.refreshes = Refreshes()

@@ -209,3 +209,48 @@ def test_a_resource_without_a_time_stamp_is_younger_than_all_that_have_one() -> 
     )
     compiled = compile("default", "agent", [pool(), from_file, cache("z", rule("recall"))])
     assert [r.policy for r in compiled.config.pools[0].cache_rules] == ["z"]
+
+
+def leading(name: str, frm: str, *to: str) -> Resource:
+    """A breaker before a pool whose calls may go to others: the first by one rule, the second by another."""
+    rules = [{"name": f"{name}-{other}", "fallback": [{"type": "Upstream", "pool": other}, {"type": "FailFast"}]} for other in to]
+    return resource("CircuitBreaker", name, {"targetRefs": [REF | {"name": frm}], "rules": rules})
+
+
+def ways(compiled: Any) -> list[tuple[str, str]]:
+    return [(p.name, s.pool) for p in compiled.config.pools for r in p.breaker_rules for s in r.fallback if s.type == "Upstream"]
+
+
+def test_a_fallback_leads_to_another_pool_of_the_workload() -> None:
+    """And is in force; the rest of its chain stays as it is."""
+    compiled = compile("default", "agent", [pool(), pool("replica", port=9), leading("b", "memory", "replica")])
+    assert ways(compiled) == [("memory", "replica")]
+    assert said(compiled.findings, "b", "Enforced") == [("True", "Enforced", None)]
+    assert [s.type for s in compiled.config.pools[0].breaker_rules[0].fallback] == ["Upstream", "FailFast"]
+
+
+@pytest.mark.parametrize(
+    ("others", "why"),
+    [
+        ([], "it isn't a pool of this workload"),
+        ([pool("replica", port=9, workloads=("web",))], "it isn't a pool of this workload"),
+    ],
+)
+def test_a_fallback_to_a_pool_that_isnt_there_is_left_out_and_said(others: list[Resource], why: str) -> None:
+    """The rest of the chain answers; the policy says what is missing."""
+    compiled = compile("default", "agent", [pool(), *others, leading("b", "memory", "replica")])
+    assert ways(compiled) == []
+    assert [s.type for s in compiled.config.pools[0].breaker_rules[0].fallback] == ["FailFast"]
+    assert said(compiled.findings, "b", "Enforced") == [("False", "PartiallyEnforced", None)]
+    assert why in next(f.message for f in compiled.findings if f.name == "b" and f.type == "Enforced")
+
+
+def test_fallbacks_never_lead_in_a_circle() -> None:
+    """Neither to the pool itself, nor back over others; a diamond is no circle."""
+    pools = [pool(name, port=port) for port, name in enumerate(("a", "b", "c", "d"), 1)]
+    circle = [leading("ra", "a", "b"), leading("rb", "b", "c"), leading("rc", "c", "a"), leading("rd", "d", "d")]
+    compiled = compile("default", "agent", [*pools, *circle])
+    assert ways(compiled) == [("a", "b"), ("b", "c")]
+    assert [said(compiled.findings, name, "Enforced")[0][0] for name in ("ra", "rb", "rc", "rd")] == ["True", "True", "False", "False"]
+    diamond = [leading("ra", "a", "b", "c"), leading("rb", "b", "d"), leading("rc", "c", "d")]
+    assert ways(compile("default", "agent", [*pools, *diamond])) == [("a", "b"), ("a", "c"), ("b", "d"), ("c", "d")]

@@ -82,3 +82,42 @@ def test_since_counts_from_when_it_became_what_a_call_would_find() -> None:
     assert circuit.breaker.since(circuit.now) == 10.0
     circuit.now += 53
     assert (circuit.state, circuit.breaker.since(circuit.now)) == ("HalfOpen", 3.0)
+
+
+def test_an_upstream_that_says_when_to_come_back_is_left_alone_so_long() -> None:
+    """Its Retry-After, where that is longer than the rule's own time; never longer than maxDuration; only if the circuit opens."""
+    for seconds, opened in ((10.0, 60.0), (90.0, 90.0), (9_999.0, 300.0)):
+        circuit = Circuit(open=config.Open(duration_ms=60_000, max_duration_ms=300_000))
+        circuit.breaker.asked(seconds, circuit.now)
+        assert circuit.state == "Closed"
+        assert circuit.opened().breaker.retry_after(circuit.now) == opened
+
+
+def test_what_an_upstream_asked_before_it_recovered_is_over() -> None:
+    """Probes closed the circuit: the next time it opens for its own time."""
+    circuit = Circuit(
+        open=config.Open(duration_ms=1_000, max_duration_ms=300_000), half_open=config.HalfOpen(max_probes=1, minimum_probes=1)
+    )
+    circuit.breaker.asked(100.0, circuit.now)
+    circuit.opened().now += 100.0
+    assert circuit.calls(".") == "Closed"
+    circuit.breaker.asked(-1.0, circuit.now)
+    assert circuit.opened().breaker.retry_after(circuit.now) == 1.0
+
+
+def test_a_rule_lets_so_many_calls_be_under_way() -> None:
+    """None is refused where the rule has no bound, or is in Shadow."""
+    for bound, mode, full in ((0, "Enforce", False), (2, "Enforce", True), (3, "Enforce", False), (2, "Shadow", False)):
+        circuit = Circuit(max_concurrent_calls=bound, mode=mode)
+        circuit.breaker.under_way = 2
+        assert circuit.breaker.full is full
+
+
+def test_only_a_closed_circuit_lets_all_calls_through() -> None:
+    """A half-open one lets probes through, which a further attempt must not be."""
+    assert Circuit().breaker.lets_all(1_000.0)
+    assert Circuit(mode="ForcedClosed").breaker.lets_all(1_000.0)
+    assert not Circuit(mode="ForcedOpen").breaker.lets_all(1_000.0)
+    opened, half = Circuit().opened(), Circuit().half_open()
+    assert not opened.breaker.lets_all(opened.now)
+    assert not half.breaker.lets_all(half.now)

@@ -53,3 +53,17 @@ def test_every_cause_but_an_answer_has_a_status() -> None:
 def test_retry_after_is_the_steps_or_the_circuits(step: Fallback | None, cause: Cause, open_for: float, seconds: int) -> None:
     """Whole seconds, rounded up; none where nothing is known."""
     assert retry_after(step, cause, open_for) == seconds
+
+
+OTHER = Fallback(type="Upstream", pool="other")
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_another_upstream_answers_in_its_turn(cause: Cause) -> None:
+    """For an upstream's bad answer too; only where the request may go there."""
+    assert choose((OTHER, STATIC), cause, False) is OTHER
+    assert choose((STALE_STEP, OTHER), cause, True) is STALE_STEP
+    assert choose((STALE_STEP, OTHER), cause, False) is OTHER
+    assert choose((OTHER, STALE_STEP), cause, True) is OTHER
+    assert choose((OTHER, STALE_STEP), cause, True, elsewhere=False) is STALE_STEP
+    assert choose((OTHER, STATIC), cause, False, elsewhere=False) is (None if cause == "UpstreamStatus" else STATIC)

@@ -222,3 +222,45 @@ def test_figures_are_named_as_psycopg_pools() -> None:
     stats = owner.core.stats
     assert (stats.requests_num, stats.requests_queued, stats.connections_num) == (2, 2, 1)
     assert (stats.requests_wait_ms, stats.usage_ms, stats.connections_ms) == (2_500.0, 2_000.0, 1.0)
+
+
+def saturated(usage: float, uses: int = 16) -> Owner:
+    """Two connections, in use, of which each use took `usage` seconds."""
+    owner = Owner(max_connections=2, max_pending=100, acquire_timeout_ms=100_000).warm(2)
+    owner.core._uses, owner.core._usage = uses, usage
+    owner.acquire("a")
+    owner.acquire("b")
+    return owner
+
+
+def test_a_wait_that_cant_end_in_time_isnt_begun() -> None:
+    """As fast as connections came back lately: the fourth to wait has its turn after two uses."""
+    owner = saturated(usage=4.0)
+    for n in range(3):
+        owner.acquire(f"w{n}", owner.now + 7.0)
+    owner.acquire("patient", owner.now + 8.5)
+    owner.acquire("late", owner.now + 7.0)
+    assert owner.failed == [("late", "Hopeless")]
+    assert owner.core.waiting == 4
+
+
+def test_little_is_known_of_a_pool_that_was_hardly_used() -> None:
+    """Control: nobody is refused on a guess, nor where a connection may be dialled."""
+    owner = saturated(usage=400.0, uses=15)
+    owner.acquire("w", owner.now + 1.0)
+    roomy = saturated(usage=400.0)
+    roomy.put("a", reusable=False)
+    roomy.acquire("w", roomy.now + 1.0)
+    assert owner.failed == roomy.failed == []
+
+
+def test_the_mean_use_follows_what_happens() -> None:
+    """A pool that was slow for a while and is fast again refuses nobody."""
+    owner = Owner(max_connections=1, max_lifetime_ms=0).warm(1)
+    for seconds, most in ((10.0, 10.0), (0.0, 0.5)):
+        for _ in range(60):
+            owner.acquire("a")
+            owner.now += seconds
+            owner.put("a")
+        assert owner.core._usage <= most
+        assert owner.core._usage >= seconds * 0.9
