@@ -8,7 +8,8 @@ import msgspec
 
 
 class Command(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """ForceOpen, ForceClosed, Reset: circuits. Invalidate: entries. An empty selector means all: of pools, policies, rules, tags."""
+    """ForceOpen, ForceClosed, Reset: circuits. Invalidate: entries. An empty selector means all: of pools, policies, rules.
+    Tags belong to a pool, so they end what carries them under any of its rules."""
 
     op: Literal["ForceOpen", "ForceClosed", "Reset", "Invalidate"]
     pool: str = ""

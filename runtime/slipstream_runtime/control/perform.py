@@ -24,9 +24,15 @@ def _force(service: HttpService, command: Command, forced: Force, now: float) ->
 
 
 def _invalidate(service: HttpService, command: Command) -> int:
-    if command.policy and command.policy not in {rule.policy for rule in service.config.cache_rules}:
+    """Of whole pools everything dies in one step; of a policy or a rule, what was stored under it."""
+    generations = service.cache.generations
+    chosen = [p for p in service.router.plans if command.rule in ("", p.name) and command.policy in ("", p.rule.policy)]
+    if not chosen and (command.rule or command.policy):
         return 0
     if command.tags:
-        return 1 if service.cache.generations.bump_tags(command.tags) else 0
-    service.cache.generations.bump_everything()
+        return 1 if generations.bump_tags(command.tags) else 0
+    if command.rule or command.policy:
+        generations.bump(tuple(plan.scope for plan in chosen))
+    else:
+        generations.bump_everything()
     return 1

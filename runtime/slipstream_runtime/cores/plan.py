@@ -99,6 +99,7 @@ class CachePlan:
         "negative_ttl",
         "reader",
         "rule",
+        "scope",
         "store",
         "tags",
         "ttl",
@@ -117,7 +118,8 @@ class CachePlan:
         self.negative_ttl: float = rule.negative_ttl_ms / 1_000
         self.min_latency: float = rule.min_latency_ms / 1_000
         self.grace = GraceRule(rule)
-        self.tags: tuple[int, ...] = tuple(cache.generations.tag(tag) for tag in rule.tags)
+        self.scope: int = cache.generations.tag(f"\0{rule.name}")  # of this rule's answers alone; no tag of a policy begins so
+        self.tags: tuple[int, ...] = (self.scope, *(cache.generations.tag(tag) for tag in rule.tags))
         self.identity: bytes = _identity(pool, rule)
         self.interest = Interest(rule.partition, rule.key)
         self.reader = KeyReader(self.identity, self.interest, rule.key.query == "All", cache.secret)
