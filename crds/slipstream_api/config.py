@@ -78,6 +78,21 @@ class Invalidation(Part, frozen=True, kw_only=True):
     tags: tuple[str, ...]
 
 
+class WarmRequest(Part, frozen=True, kw_only=True):
+    """A GET whose answer is fetched before anybody asks; `headers` are (name, value)."""
+
+    path: str
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+class Warming(Part, frozen=True, kw_only=True):
+    """Answers that one policy wants to have ready."""
+
+    policy: str
+    requests_per_second: int = 5
+    requests: tuple[WarmRequest, ...] = ()
+
+
 class Window(Part, frozen=True, kw_only=True):
     """What a failure rate is computed over: the last `calls` calls, or the calls of the last `duration_ms`."""
 
@@ -234,6 +249,7 @@ class Pool(Part, frozen=True, kw_only=True):
     health_check: HealthCheck | None = None
     cache_rules: tuple[CacheRule, ...] = ()
     invalidations: tuple[Invalidation, ...] = ()
+    warming: tuple[Warming, ...] = ()
     breaker_rules: tuple[BreakerRule, ...] = ()
 
 

@@ -18,6 +18,8 @@ from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.dialer import Dialer
 from slipstream_runtime.proxy.service import HttpService
 from slipstream_runtime.proxy.state import PoolState
+from slipstream_runtime.proxy.sweep import Swept
+from slipstream_runtime.proxy.warming import Warmer
 
 Place = tuple[str, int]  # an upstream's (host, port)
 # Pass-through must not cut what went through without us: bounds that only a runaway meets, and no deadline that a long poll could.
@@ -47,6 +49,7 @@ class Pools:
         self._passing: dict[Place, HttpService] = {}
         self._retired: list[PoolState] = []
         self._stores: dict[str, Store] = {}
+        self._warmers: list[Warmer] = []
         self.services: dict[str, HttpService] = {}
 
     def prepare(self, config: RuntimeConfig) -> Prepared:
@@ -76,6 +79,8 @@ class Pools:
                 old.retire()
                 self._retired.append(old)
         self._states, self.services = states, services
+        now = self._context.clock.now()
+        self._warmers = [Warmer(service, warming, now) for service in services.values() for warming in service.config.warming]
 
     def of(self, place: Place) -> HttpService | None:
         """The service of the pool that names an upstream."""
@@ -92,8 +97,13 @@ class Pools:
             service = self._passing[place] = HttpService(pool, state, Router(pool, state.cache))
         return service
 
-    def swept(self) -> Iterator[PoolState]:
-        """Everything with deadlines; what has ended is forgotten."""
+    def swept(self) -> Iterator[Swept]:
+        """Everything that something may be due for."""
+        yield from self._all()
+        yield from self._warmers
+
+    def _all(self) -> Iterator[PoolState]:
+        """Every pool with what it keeps; what has ended is forgotten."""
         self._retired = [state for state in self._retired if not state.finished]
         yield from self._states.values()
         yield from (service.state for service in self._passing.values())
@@ -102,11 +112,11 @@ class Pools:
     @property
     def under_way(self) -> int:
         """Requests that have no complete answer yet."""
-        return sum(len(state.tracker) for state in self.swept())
+        return sum(len(state.tracker) for state in self._all())
 
     def close(self) -> None:
         """Ends every connection to an upstream."""
-        for state in list(self.swept()):
+        for state in list(self._all()):
             state.retire()
             state.driver.close()
 

@@ -49,7 +49,7 @@ def compile(  # noqa: A001 - the word of the design; imported by name
 
 def _render(pool: Resource, where: tuple[tuple[c.Bind, ...], tuple[c.Passthrough, ...]], merged: Merged) -> c.Pool:
     assert isinstance(pool.spec, ConnectionPoolSpec)
-    return render.pool(pool.name, pool.spec, *where, merged.cache_rules, merged.invalidations, merged.breaker_rules)
+    return render.pool(pool.name, pool.spec, *where, merged.cache_rules, merged.invalidations, merged.warming, merged.breaker_rules)
 
 
 def _stores(namespace: str, pools: Sequence[c.Pool], resources: Sequence[Resource]) -> tuple[c.StoreConfig, ...]:

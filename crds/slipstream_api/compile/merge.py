@@ -20,6 +20,7 @@ class Merged:
 
     cache_rules: tuple[c.CacheRule, ...] = ()
     invalidations: tuple[c.Invalidation, ...] = ()
+    warming: tuple[c.Warming, ...] = ()
     breaker_rules: tuple[c.BreakerRule, ...] = ()
     findings: list[Finding] = field(default_factory=list)
 
@@ -55,6 +56,7 @@ def merge(pool: Resource, policies: Sequence[Resource]) -> Merged:
         spec = policy.spec
         if isinstance(spec, CachePolicySpec) and spec.mode != "Disabled":
             cache += [render.cache_rule(r, policy.name, spec.mode) for r in spec.rules if rules.take(r.name, policy, merged.findings)]
+            merged.warming += render.warming(policy.name, spec)
             invalidations += [render.invalidation(i, policy.name) for i in spec.invalidations if ends.take(i.name, policy, merged.findings)]
         elif isinstance(spec, CircuitBreakerSpec) and spec.mode != "Disabled":
             breakers += [render.breaker_rule(r, policy.name, spec) for r in spec.rules if circuits.take(r.name, policy, merged.findings)]

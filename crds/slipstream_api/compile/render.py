@@ -62,6 +62,14 @@ def invalidation(rule: Invalidation, policy: str) -> c.Invalidation:
     return c.Invalidation(name=rule.name, policy=policy, match=match(rule.match), tags=tuple(sorted(rule.tags)))
 
 
+def warming(policy: str, spec: CachePolicySpec) -> tuple[c.Warming, ...]:
+    """Only of a policy that is enforced: Shadow asks the upstream for nothing that nobody asked for."""
+    if spec.warm is None or spec.mode != "Enforce":
+        return ()
+    requests = tuple(c.WarmRequest(path=r.path, headers=tuple((h.name, h.value) for h in r.headers)) for r in spec.warm.requests)
+    return (c.Warming(policy=policy, requests_per_second=spec.warm.requests_per_second, requests=requests),)
+
+
 def store(name: str, spec: CachePolicySpec) -> c.StoreConfig:
     return c.StoreConfig(
         name=name,
@@ -143,6 +151,7 @@ def pool(
     passthrough: tuple[c.Passthrough, ...],
     cache_rules: tuple[c.CacheRule, ...],
     invalidations: tuple[c.Invalidation, ...],
+    warming: tuple[c.Warming, ...],
     breaker_rules: tuple[c.BreakerRule, ...],
 ) -> c.Pool:
     limits, check = spec.limits, spec.health_check
@@ -178,6 +187,7 @@ def pool(
         ),
         cache_rules=cache_rules,
         invalidations=invalidations,
+        warming=warming,
         breaker_rules=breaker_rules,
     )
 

@@ -87,6 +87,39 @@ class Invalidation(Model):
     )
 
 
+class WarmHeader(Model):
+    """A header of a request that is made ahead."""
+
+    name: HeaderName = Field(description="Its name.")
+    value: Annotated[str, Field(max_length=1024, pattern=r"^[!-~]([ -~]*[!-~])?$")] = Field(
+        description="Its value. It is readable by whoever may read the policy: no credentials."
+    )
+
+
+class WarmRequest(Model):
+    """A GET whose answer is fetched before anybody asks, and again before its time is over."""
+
+    name: Name = Field(description="Name of the request.")
+    path: Annotated[str, Field(min_length=1, max_length=1024, pattern=r'^/[!"$-~]*$')] = Field(
+        description="Path and query, as they go upstream. A rule of this policy must take it."
+    )
+    headers: Annotated[tuple[WarmHeader, ...], Field(max_length=8, json_schema_extra=map_of("name"))] = Field(
+        default=(), description="Headers, so that it has the key and the partition of the requests that it is for."
+    )
+
+
+class Warm(Model):
+    """Requests that are made ahead, within a budget."""
+
+    requests_per_second: Annotated[int, Field(ge=1, le=1000)] = Field(
+        default=5,
+        description="Most such requests a second in each pod; none while the circuit isn't closed or requests wait for a connection.",
+    )
+    requests: Annotated[tuple[WarmRequest, ...], Field(min_length=1, max_length=256, json_schema_extra=map_of("name"))] = Field(
+        description="What is fetched, in this order."
+    )
+
+
 class CachePolicySpec(Model):
     """Which answers of the targeted pools are stored."""
 
@@ -98,6 +131,7 @@ class CachePolicySpec(Model):
     rules: Annotated[tuple[CacheRule, ...], Field(max_length=64, json_schema_extra=map_of("name"))] = Field(
         default=(), description="Answers to store; the most specific match wins."
     )
+    warm: Warm | None = Field(default=None, description="Answers that are fetched before anybody asks; not in Shadow.")
     invalidations: Annotated[tuple[Invalidation, ...], Field(max_length=64, json_schema_extra=map_of("name"))] = Field(
         default=(), description="Operations that end stored answers."
     )

@@ -59,7 +59,7 @@ def read(
             return None
         plan.counters.stale += 1
         if action == REFRESH:
-            _refresh(service, head, operation, plan, store, request, entry, now)
+            refresh(service, head, operation, plan, store, request, entry, now)
         _serve(service, client, head, request, entry, now, "stale-while-revalidate" if action == REFRESH else "max-stale")
         return None
     if request.only_if_cached:
@@ -85,17 +85,17 @@ def _serve(service: HttpService, client: Client, head: RequestHead, request: Cac
     client.finished(keep)
 
 
-def _refresh(
+def refresh(
     service: HttpService,
     head: RequestHead,
     operation: Operation,
     plan: CachePlan,
     store: Store,
     request: CacheRequest,
-    entry: Entry,
+    entry: Entry | None,
     now: float,
 ) -> None:
-    """Fetch a new answer on behalf of this caller, unless somebody does already."""
+    """Fetch a new answer in the background, unless somebody does already; on behalf of the caller whose head it is."""
     if head.method == GET and not service.flights.under_way(request.key) and service.refreshes.begin(request.key, now):
         RefreshExchange(service, head, operation, plan, store, request, entry).begin(b"", True, now)
 

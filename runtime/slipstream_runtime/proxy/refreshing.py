@@ -1,4 +1,4 @@
-"""Fetches an answer anew while the old one is still served (stale-while-revalidate): a call on behalf of the one who asked last.
+"""Fetches an answer that nobody waits for: anew while the old one is still served (stale-while-revalidate), or ahead (warming).
 
 It has no client: nobody waits for it but who joins its flight, and what it brings, or fails to bring, is told to the store alone."""
 
@@ -32,7 +32,7 @@ class RefreshExchange(ValidatingExchange):
         plan: CachePlan,
         store: Store,
         request: CacheRequest,
-        entry: Entry,
+        entry: Entry | None,
     ) -> None:
         super().__init__(service, None, head, operation, plan, store, request, entry)
         head.until = NEVER  # the caller's own time ends with its answer

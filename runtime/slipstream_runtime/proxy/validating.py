@@ -25,7 +25,8 @@ NOT_MODIFIED: Final = 304
 
 
 class ValidatingExchange(CachedExchange):
-    """`entry` is what the caller may get, if the upstream confirms it; without a validator the upstream is simply asked anew."""
+    """`entry` is what the caller may get, if the upstream confirms it; without one, or without a validator,
+    the upstream is simply asked."""
 
     __slots__ = ("_conditions", "_entry", "fresh")
 
@@ -38,15 +39,17 @@ class ValidatingExchange(CachedExchange):
         plan: CachePlan,
         store: Store,
         request: CacheRequest,
-        entry: Entry,
+        entry: Entry | None,
     ) -> None:
         super().__init__(service, client, head, operation, plan, store, request)
         self._entry = entry
-        self._conditions = validators.conditions(entry.head)
+        self._conditions = b"" if entry is None else validators.conditions(entry.head)
         self.fresh = False  # the store has a fresh answer thanks to this call
 
     def begin(self, body: bytes, complete: bool, now: float) -> None:
-        self._reason = cache_status.REQUEST if self._request.refresh or now < self._entry.expires else cache_status.STALE
+        entry = self._entry
+        if entry is not None:
+            self._reason = cache_status.REQUEST if self._request.refresh or now < entry.expires else cache_status.STALE
         super().begin(body, complete, now)
 
     def _alone(self) -> bool:
@@ -56,22 +59,23 @@ class ValidatingExchange(CachedExchange):
         return conditional_request(self.head, self._service.host_for(self.head), self._conditions)
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
-        if head.status != NOT_MODIFIED or not self._conditions:
+        entry = self._entry
+        if head.status != NOT_MODIFIED or not self._conditions or entry is None:
             super().on_answer(head, body, complete)
             return
         now = self._now()
         self._arrived(head, complete)
-        if validators.confirms(self._entry.head, head.fields):
-            self._validated(head, now)
+        if validators.confirms(entry.head, head.fields):
+            self._validated(entry, head, now)
         else:  # it is about something else, so it says nothing about what is stored: ask without conditions
             self._record(NOT_MODIFIED, now)
             self._conditions = b""
             self.state = QUEUED
             self.dispatch(now)
 
-    def _validated(self, answer: AnswerHead, now: float) -> None:
+    def _validated(self, entry: Entry, answer: AnswerHead, now: float) -> None:
         """What is stored lives on, with what the 304 says about it."""
-        entry, snapshot, key = self._entry, self._snapshot, self._request.key
+        snapshot, key = self._snapshot, self._request.key
         assert snapshot is not None
         head, body, status = validators.merged(entry.head, answer.fields), entry.body, entry.status
         storing = judge(self._plan, self._request, status, validators.fields_of(head), now, now - self.started)
