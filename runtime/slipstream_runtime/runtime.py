@@ -99,7 +99,7 @@ class Runtime:
 
     def metrics(self) -> bytes:
         """Prometheus text."""
-        return exposition(self.status(), self.pools.services, len(self.context.clients))
+        return exposition(self.status(), self.pools.services, len(self.context.clients), self.context.refused)
 
     def explain(self, method: str, url: str, pool: str = "", headers: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
         """What would happen to a request; sends nothing and changes nothing."""

@@ -78,6 +78,7 @@ async def serve(settings: Settings) -> int:
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     bootstrap = settings.bootstrap or Bootstrap(cluster="", namespace="", workload="")
     runtime, gate, mount = Runtime(MonotonicClock(), DnsResolver()), Gate(bootstrap), Mount(settings.config_dir)
+    runtime.context.max_clients = settings.max_clients
     acceptor = Acceptor(runtime, gate)
     await runtime.start(bootstrap)
     # Before the startup probe passes: a pod that begins with its ConfigMap mounted never serves without it.

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, Bootstrap
+from slipstream_runtime.proxy.context import MAX_CLIENTS
 
 DRAIN_SECONDS: Final = 25.0  # Kubernetes kills after 30 s by default
 
@@ -25,6 +26,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_port: int = ADMIN_PORT
     log_level: str = "INFO"
     drain_seconds: float = DRAIN_SECONDS
+    max_clients: int = MAX_CLIENTS
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -38,9 +40,10 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             admin_port=int(environment.get("SLIPSTREAM_ADMIN_PORT", str(ADMIN_PORT))),
             log_level=environment.get("SLIPSTREAM_LOG_LEVEL", "INFO").upper(),
             drain_seconds=float(environment.get("SLIPSTREAM_DRAIN_SECONDS", str(DRAIN_SECONDS))),
+            max_clients=int(environment.get("SLIPSTREAM_MAX_CLIENTS", str(MAX_CLIENTS))),
         )
     except ValueError as error:
-        raise SettingsError(f"SLIPSTREAM_ADMIN_PORT and SLIPSTREAM_DRAIN_SECONDS must be numbers: {error}") from None
+        raise SettingsError(f"SLIPSTREAM_ADMIN_PORT, _DRAIN_SECONDS and _MAX_CLIENTS must be numbers: {error}") from None
 
 
 def _bootstrap(environment: Mapping[str, str]) -> Bootstrap | None:

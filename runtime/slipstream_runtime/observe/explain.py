@@ -124,5 +124,6 @@ def _breaker(service: HttpService, operation: Operation, now: float) -> dict[str
     breaker = service.circuits.get(operation.circuit, now)
     if breaker is None:
         return {"rule": rule.name}
-    state = {"rule": rule.name, "policy": rule.policy, "scope": rule.scope, "state": breaker.state(now), "mode": rule.mode}
+    state: dict[str, Any] = {"rule": rule.name, "policy": rule.policy, "scope": rule.scope, "state": breaker.state(now), "mode": rule.mode}
+    state |= {"callsUnderWay": breaker.under_way, "retry": msgspec.to_builtins(rule.retry)}
     return state | {"retryAfterSeconds": round(breaker.retry_after(now), 1), "fallback": msgspec.to_builtins(rule.fallback)}

@@ -15,22 +15,23 @@ from slipstream_runtime.proxy.service import HttpService
 STATES = ("Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed")
 
 
-def exposition(status: SidecarStatus, services: Mapping[str, HttpService], clients: int) -> bytes:
+def exposition(status: SidecarStatus, services: Mapping[str, HttpService], clients: int, refused: int = 0) -> bytes:
     """The whole page."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Snapshot(status, services, clients))
+    registry.register(_Snapshot(status, services, clients, refused))
     return generate_latest(registry)
 
 
 class _Snapshot(Collector):
-    def __init__(self, status: SidecarStatus, services: Mapping[str, HttpService], clients: int) -> None:
-        self._status, self._services, self._clients = status, services, clients
+    def __init__(self, status: SidecarStatus, services: Mapping[str, HttpService], clients: int, refused: int) -> None:
+        self._status, self._services, self._clients, self._refused = status, services, clients, refused
 
     def collect(self) -> Iterator[Metric]:
         info = GaugeMetricFamily("slipstream_config_info", "The configuration in force.", labels=["revision", "source"])
         info.add_metric([self._status.revision[:12], self._status.source], 1)
         yield info
         yield GaugeMetricFamily("slipstream_clients", "Open connections of clients.", value=self._clients)
+        yield CounterMetricFamily("slipstream_clients_refused", "Connections of clients beyond the bound.", value=self._refused)
         yield from _connections(self._status.pools)
         yield from _caches(self._status.pools)
         yield from _circuits(self._status.pools)

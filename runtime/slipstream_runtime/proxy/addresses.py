@@ -1,4 +1,4 @@
-"""Addresses of upstreams: resolved once for a herd of dials, used in turn, those that failed last. Dials nothing."""
+"""Addresses of upstreams: resolved once for a herd of dials, the least loaded first, then in turn, failed ones last. Dials nothing."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from slipstream_api.clock import Clock
 RESOLUTION_SECONDS: Final = 5.0  # a herd of dials asks DNS once; a changed address is picked up by the next dial after this
 
 Place = tuple[str, int]
+Loads = dict[str, int]  # connections and dials of one pool, by address
 
 
 class Resolver(Protocol):
@@ -41,8 +42,9 @@ class Addresses:
         self._clock = clock
         self._known: dict[Place, _Known] = {}
 
-    async def of(self, place: Place) -> list[str]:
-        """In the order in which to dial them, another one first each time; never empty: OSError where there is none."""
+    async def of(self, place: Place, loads: Loads) -> list[str]:
+        """In the order in which to dial them: the one with the fewest connections first, of equals another one each time; never empty:
+        OSError where there is none."""
         if is_address(place[0]):
             return [place[0]]
         known = self._known.setdefault(place, _Known())
@@ -53,7 +55,7 @@ class Addresses:
             if self._clock.now() >= known.until:  # the first of those who waited
                 known.found, known.until = found, self._clock.now() + RESOLUTION_SECONDS
                 known.failed.clear()
-        order = in_turn(known.found, known.turn, known.failed)
+        order = in_turn(known.found, known.turn, known.failed, loads)
         known.turn += 1
         return order
 
@@ -79,14 +81,23 @@ class Addresses:
                 asking.cancel()
 
 
-def in_turn(addresses: list[str], turn: int, failed: set[str]) -> list[str]:
-    """The first one's family in turn, then the other family (the resolver had its reason to put it last), then those that failed."""
+def unload(loads: Loads, address: str) -> None:
+    """One connection less."""
+    left = loads.get(address, 0) - 1
+    if left > 0:
+        loads[address] = left
+    else:
+        loads.pop(address, None)
+
+
+def in_turn(addresses: list[str], turn: int, failed: set[str], loads: Loads) -> list[str]:
+    """The first one's family by load and in turn, then the other family (the resolver had its reason), then those that failed."""
     same: list[str] = []
     other: list[str] = []
     for address in addresses:
         (same if (":" in address) == (":" in addresses[0]) else other).append(address)
     first = turn % len(same)
-    order = same[first:] + same[:first] + other
+    order = sorted(same[first:] + same[:first], key=lambda one: loads.get(one, 0)) + other
     return [one for one in order if one not in failed] + [one for one in order if one in failed]
 
 

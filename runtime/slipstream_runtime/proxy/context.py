@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from slipstream_runtime.proxy.client import Client
 
 IDLE_SECONDS: Final = 900.0  # a caller's pool keeps its connections; closing them early would race its next request
+MAX_CLIENTS: Final = 10_000  # connections of callers; each costs memory and a descriptor
 HEAD_SECONDS: Final = 30.0  # a head that takes longer is a slow loris
 LINGER_SECONDS: Final = 2.0  # how long unread bytes are drained after a last answer, so that it isn't lost to a reset
 NEVER: Final = math.inf
@@ -21,7 +22,7 @@ NEVER: Final = math.inf
 class Context:
     """One per runtime."""
 
-    __slots__ = ("answers", "clients", "clock", "date", "draining", "now", "requests", "tunnels")
+    __slots__ = ("answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "tunnels")
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -31,4 +32,6 @@ class Context:
         self.answers = AnswerScanner()
         self.draining = False
         self.tunnels = 0  # raw connections: upgraded ones and those of raw ports
+        self.max_clients = MAX_CLIENTS
+        self.refused = 0  # connections beyond it
         self.clients: set[Client] = set()

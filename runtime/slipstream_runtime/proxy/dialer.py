@@ -13,7 +13,7 @@ from slipstream_api.clock import Clock
 from slipstream_api.config import Upstream
 from slipstream_api.dns import lookup
 from slipstream_runtime.proxy import failures
-from slipstream_runtime.proxy.addresses import Addresses, Resolver
+from slipstream_runtime.proxy.addresses import Addresses, Loads, Resolver, unload
 from slipstream_runtime.proxy.failures import Failure
 
 
@@ -32,28 +32,31 @@ class Dialer:
         self._addresses = Addresses(resolver, clock)
         self._contexts: dict[str, ssl.SSLContext] = {}
 
-    async def connect(self, factory: Callable[[], Any], upstream: Upstream, timeout: float) -> tuple[asyncio.Transport, Any]:
-        """A connected transport and its protocol; raises DialError within `timeout` seconds."""
+    async def connect(
+        self, factory: Callable[[], Any], upstream: Upstream, timeout: float, loads: Loads | None = None
+    ) -> tuple[asyncio.Transport, Any]:
+        """A connected transport and its protocol; raises DialError within `timeout` seconds. With `loads` the address with the fewest is
+        dialled first, and the connection counted there: whoever closes it takes it off (`protocol.address` says where)."""
         resolved = False
         until = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(until):
-                addresses = await self._resolve(upstream)
+                addresses = await self._resolve(upstream, loads)
                 resolved = True
-                return await self._connect(factory, upstream, addresses, until)
+                return await self._connect(factory, upstream, addresses, until, loads)
         except TimeoutError:
             if not resolved:
                 raise DialError(failures.DNS_ERROR, f"{upstream.host}: no answer from DNS within {timeout:g} s") from None
             raise DialError(failures.CONNECT_TIMEOUT, f"{upstream.host}:{upstream.port}") from None
 
-    async def _resolve(self, upstream: Upstream) -> list[str]:
+    async def _resolve(self, upstream: Upstream, loads: Loads | None) -> list[str]:
         try:
-            return await self._addresses.of((upstream.host, upstream.port))
+            return await self._addresses.of((upstream.host, upstream.port), loads or {})
         except OSError as failed:
             raise DialError(failures.DNS_ERROR, f"{upstream.host}: {failed}") from None
 
     async def _connect(
-        self, factory: Callable[[], Any], upstream: Upstream, addresses: list[str], until: float
+        self, factory: Callable[[], Any], upstream: Upstream, addresses: list[str], until: float, loads: Loads | None
     ) -> tuple[asyncio.Transport, Any]:
         """The first address that answers. Each has an equal share of the time that is left: a silent one leaves some for the next."""
         loop = asyncio.get_running_loop()
@@ -62,7 +65,7 @@ class Dialer:
             share = (until - loop.time()) / (len(addresses) - position)
             try:
                 async with asyncio.timeout(share):
-                    return await self._dial(factory, upstream, address)
+                    return await self._counted(factory, upstream, address, loads)
             except TimeoutError:
                 error = DialError(failures.CONNECT_TIMEOUT, f"{address}:{upstream.port}: silent for {share:.3g} s")
             except DialError as failed:
@@ -70,6 +73,21 @@ class Dialer:
             self._addresses.failed((upstream.host, upstream.port), address)
         assert error is not None  # there is at least one address
         raise error
+
+    async def _counted(
+        self, factory: Callable[[], Any], upstream: Upstream, address: str, loads: Loads | None
+    ) -> tuple[asyncio.Transport, Any]:
+        """One dial; it loads its address from now on, so that a burst isn't sent to one of them."""
+        if loads is None:
+            return await self._dial(factory, upstream, address)
+        loads[address] = loads.get(address, 0) + 1
+        try:
+            transport, protocol = await self._dial(factory, upstream, address)
+        except BaseException:
+            unload(loads, address)
+            raise
+        protocol.address = address
+        return transport, protocol
 
     async def _dial(self, factory: Callable[[], Any], upstream: Upstream, address: str) -> tuple[asyncio.Transport, Any]:
         context, name = self._tls(upstream)

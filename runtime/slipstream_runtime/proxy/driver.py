@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from slipstream_api.config import Limits, Upstream
 from slipstream_runtime.cores.pool import IDLE, IN_USE, PoolCore, Reason, Work
 from slipstream_runtime.proxy import failures
+from slipstream_runtime.proxy.addresses import Loads, unload
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.dialer import Dialer, DialError
 from slipstream_runtime.proxy.failures import Failure
@@ -35,6 +36,7 @@ class PoolDriver(Owner):
         self.core: PoolCore[UpstreamConnection, Sending] = PoolCore(limits, random, context.now)
         self._context = context
         self._dialer = dialer
+        self._loads: Loads = {}
         self._dials: set[asyncio.Task[None]] = set()
         self._refused: Failure = failures.CONNECT_REFUSED  # why the last dial failed
         self._logged_at = float("-inf")
@@ -70,6 +72,7 @@ class PoolDriver(Owner):
         slot = connection.slot
         if slot is None:
             return  # its dial isn't reported yet: that will notice
+        unload(self._loads, connection.address)
         if slot.state == IDLE:
             self.core.lost(slot)
         elif slot.state == IN_USE:
@@ -128,7 +131,7 @@ class PoolDriver(Owner):
         began = clock.now()
         timeout = self.core.limits.connect_timeout_ms / 1_000
         try:
-            _, connection = await self._dialer.connect(self._new_connection, self.upstream, timeout)
+            _, connection = await self._dialer.connect(self._new_connection, self.upstream, timeout, self._loads)
         except DialError as error:
             self._refused = error.failure
             self._log(error, clock.now())
@@ -148,6 +151,7 @@ class PoolDriver(Owner):
 
     def _connected(self, connection: UpstreamConnection, seconds: float, now: float) -> Work[UpstreamConnection, Sending] | None:
         if connection.closed:  # by the upstream, before we could use it
+            unload(self._loads, connection.address)
             self._refused = failures.RESET
             return self.core.connect_failed(seconds, now)
         work = self.core.connected(connection, seconds, now)

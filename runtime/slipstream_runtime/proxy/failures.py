@@ -65,6 +65,9 @@ OUT_OF_TIME: Final = Failure(
 TROUBLED: Final = Failure("UpstreamStatus", 502, "http_response_incomplete", "UpstreamStatus", "", "the upstream answered that it can't")
 CIRCUIT_OPEN: Final = Failure("CircuitOpen", 503, "destination_unavailable", "Open", "", "the circuit is open")
 DRAINING: Final = Failure("Draining", 503, "proxy_internal_response", "PoolFull", "", "this sidecar is stopping", False)
+CLIENTS_FULL: Final = Failure(
+    "TooManyClients", 503, "connection_limit_reached", "PoolFull", "", "this sidecar has as many connections as it may", False
+)
 STARTING: Final = Failure("Starting", 503, "proxy_internal_response", "PoolFull", "", "this port isn't served yet", False)
 ONLY_IF_CACHED: Final = Failure(
     "OnlyIfCached", 504, "proxy_internal_response", "PoolFull", "", "nothing stored, and the request asked for no more", False

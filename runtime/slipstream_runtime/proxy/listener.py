@@ -13,7 +13,7 @@ from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.answers import failure_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import Context
-from slipstream_runtime.proxy.failures import STARTING
+from slipstream_runtime.proxy.failures import CLIENTS_FULL, STARTING
 from slipstream_runtime.proxy.parties import Door, Service
 
 BACKLOG: Final = 1024
@@ -68,7 +68,36 @@ class Listener(Door):
     def _accept(self) -> Any:
         if self._raw is not None:
             return self._raw()
+        if len(self._context.clients) >= self._context.max_clients:
+            self._context.refused += 1
+            return _Refusal(self._context)
         return Client(self._context, self)
+
+
+class _Refusal:
+    """A connection too many: one answer, whatever it would have asked, and the end. An asyncio protocol (duck-typed, as Client)."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        transport.write(failure_answer(CLIENTS_FULL, None, 0, self._context.date + connection_line(True, False), False))
+        transport.close()
+
+    def data_received(self, data: bytes) -> None:
+        """Too late to be heard."""
+
+    def eof_received(self) -> bool:
+        return False
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Nothing was kept for it."""
+
+    def pause_writing(self) -> None:
+        """One short answer never fills a socket."""
+
+    def resume_writing(self) -> None:
+        """As above."""
 
 
 class _NoService(Service):

@@ -31,6 +31,7 @@ class UpstreamConnection:
         "_scanner",
         "_seen",
         "_sink",
+        "address",
         "closed",
         "served",
         "slot",
@@ -51,6 +52,7 @@ class UpstreamConnection:
         self._reusable = True
         self.transport: asyncio.Transport | None = None
         self.closed = False
+        self.address = ""  # where it leads, once it is counted there
         self.slot: Slot[UpstreamConnection] | None = None  # its place in the pool, once it has one
         self.served = 0
 

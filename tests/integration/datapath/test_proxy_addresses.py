@@ -203,3 +203,59 @@ async def test_a_client_that_leaves_while_its_connection_is_dialled_leaks_nothin
             assert proxy.service.figures.cancelled == 1
             assert proxy.core.in_use == 0
     assert [server.connections for server in up.values()] == ([1] if fate == "connects" else [])
+
+
+@on_uvloop
+async def test_a_dial_goes_where_the_fewest_connections_are() -> None:
+    """An address that was restarted, and lost its connections, gets them back first; in turn it would get every third one."""
+    names = Names(*HOME)
+
+    async def hold(connection: Connection) -> None:
+        while True:
+            await connection.request()
+            await released.wait()
+            connection.answer()
+
+    released = asyncio.Event()
+    async with AsyncExitStack() as stack:
+        port, up = free_port(), {}
+        for host in HOME:
+            up[host] = await stack.enter_async_context(RawUpstream(hold, host=host, port=port))
+        upstream = Upstream(host="up.example", port=port)
+        async with proxied(port, upstream=upstream, resolver=names, limits=Limits(max_connections=12)) as proxy:
+            callers = [await proxy.caller() for _ in range(12)]
+            for caller in callers[:6]:
+                caller.get()
+            await until(lambda: sum(server.connections for server in up.values()) == 6)
+            loads = proxy.service.pool._loads
+            assert loads == dict.fromkeys(HOME, 2)
+            for task in list(up[HOME[1]]._tasks):
+                task.cancel()
+            await until(lambda: HOME[1] not in loads)
+            for caller in callers[6:8]:
+                caller.get()
+            await until(lambda: up[HOME[1]].connections == 4)
+            assert loads == dict.fromkeys(HOME, 2)
+            released.set()
+            for caller in callers[:2]:
+                await caller.answer()
+    await until(lambda: not loads)
+
+
+@on_uvloop
+async def test_a_failed_dial_loads_nobody() -> None:
+    """Refused, or given up."""
+    names = Names(*HOME)
+    async with servers(HOME[2]) as (port, _):
+        loads: dict[str, int] = {}
+        dialer = Dialer(names, ManualClock())
+        for n in range(4):
+            await dialer.connect(Tagged, Upstream(host="up.example", port=port), 2.0, loads)
+            assert loads == {HOME[2]: n + 1}
+    with pytest.raises(DialError):
+        await dialer.connect(Tagged, Upstream(host="up.example", port=port), 2.0, loads)
+    assert loads == {HOME[2]: 4}
+
+
+class Tagged(asyncio.Protocol):
+    address = ""

@@ -241,6 +241,23 @@ async def test_a_client_that_leaves_ends_the_call_there() -> None:
 
 
 @on_uvloop
+async def test_a_client_hears_of_the_second_upstream_even_where_the_first_was_never_asked() -> None:
+    """Its circuit is open, so the request is elsewhere before it was anywhere: its client's leaving ends it all the same."""
+    async with (
+        RawUpstream(answering(b"bad", b"503 Busy")) as bad,
+        RawUpstream(hangs) as up,
+        two(bad.port, up.port, OTHER, trip=Trip(consecutive_failures=1)) as proxy,
+    ):
+        for number in (1, 2):
+            caller = await proxy.caller()
+            caller.get()
+            await until(lambda number=number: up.connections == number and other_of(proxy).pool.core.in_use)
+            caller.leave()
+            await until(lambda: not len(other_of(proxy).state.tracker))
+        assert bad.connections == 1
+
+
+@on_uvloop
 async def test_a_failure_there_is_answered_from_its_own_chain() -> None:
     """Both are down: the second one's static text, with both failures told."""
     async with two(free_port(), free_port(), OTHER, other={"breaker_rules": (rule(STATIC),)}) as proxy:

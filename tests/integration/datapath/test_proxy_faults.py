@@ -9,7 +9,7 @@ import pytest
 from slipstream_api.clock import ManualClock
 from slipstream_api.config import BreakerRule, Fallback, Limits, Window
 from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import Proxied, cache_rule, free_port, proxied
+from tests.fakes.proxied import Proxied, cache_rule, free_port, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream
 
 
@@ -269,3 +269,21 @@ async def test_a_circuit_opens_refuses_with_its_fallback_and_closes_again() -> N
         clock.advance(61)
         assert [(await caller.ask()).status for _ in range(4)] == [200] * 4
         assert proxy.service.circuits.all()[0].state(clock.now()) == "Closed"
+
+
+@on_uvloop
+async def test_a_connection_too_many_is_answered_and_closed() -> None:
+    """503 without a question; those that are there go on, and when one leaves another may come."""
+    async with RawUpstream() as up, proxied(up.port) as proxy:
+        proxy.runtime.context.max_clients = 2
+        first, second = await proxy.caller(), await proxy.caller()
+        assert [(await caller.ask()).status for caller in (first, second)] == [200, 200]
+        third = await proxy.caller()
+        found = await third.answer()
+        assert (found.status, found.fields[b"x-slipstream-reason"], found.fields[b"connection"]) == (503, b"TooManyClients", b"close")
+        assert await third.ended()
+        assert b"slipstream_clients_refused_total 1.0" in proxy.runtime.metrics()
+        assert (await first.ask()).status == 200
+        second.leave()
+        await until(lambda: len(proxy.runtime.context.clients) == 1)
+        assert (await (await proxy.caller()).ask()).status == 200
