@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-NAMES = ("cores", "hotpath", "datapath", "loadgen", "injector")
+NAMES = ("cores", "store", "eviction", "hotpath", "datapath", "loadgen", "injector")
 
 
 def run(name: str) -> tuple[int, str]:

@@ -2,11 +2,12 @@
 
     python bench/store.py [--entries N] [--quick]
 
-Memory is that of a process of its own with so many entries, of which every octet is its own: 16 of key, 100 of head, 200 of body. Overhead
-is what it has grown by, without the octets of head and body. Times are CPU time of the thread, the least of several rounds. The pause is the
-longest of all single operations of a mix that fills, evicts, hits, invalidates and sweeps, full collections included, in CPU time, so
-that other processes of the machine don't count. Compared with the plain way in the same run: OrderedDict, objects with slots, one float
-each for every number. Ends with 1 where a bar isn't kept.
+Memory is that of a process of its own with so many entries, of which every octet is its own: 16 of key, 100 of head, 200 of body.
+Overhead is what it has grown by, without the octets of head and body. Times are CPU time of the thread, the least of several rounds; a
+get is of one of 10,000 entries that are asked for, in a store of all, after an unrelated write, and one of all at random beside it, which
+measures the machine's memory. The pause is the longest of all single operations of a mix that fills, evicts, hits, invalidates and
+sweeps, full collections included, in CPU time, so that other processes of the machine don't count. Compared with the plain way in the
+same run: OrderedDict, objects with slots, one number object each for every number. Ends with 1 where a bar isn't kept.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def times(entries: int, eviction: str) -> dict[str, float]:
     for number in range(entries):
         world.put(number, NOW)
     store, plan, generations = world.store, world.plan, world.cache.generations
-    keys = [world.key(world.random.randrange(entries)) for _ in range(50_000)]
+    keys, anywhere = ([world.key(world.random.randrange(some)) for _ in range(50_000)] for some in (10_000, entries))
     generations.bump((generations.tag("unrelated"),))  # a hit compares its scopes instead of being current at a glance
     scopes = (generations.tag("events"),)
 
@@ -124,6 +125,11 @@ def times(entries: int, eviction: str) -> dict[str, float]:
         get = store.get
         for at in range(n):
             get(keys[at], plan, NOW)
+
+    def scattered(n: int) -> None:
+        get = store.get
+        for at in range(n):
+            get(anywhere[at], plan, NOW)
 
     def puts(n: int) -> None:
         for at in range(n):
@@ -133,7 +139,12 @@ def times(entries: int, eviction: str) -> dict[str, float]:
         for _ in range(n):
             generations.bump(scopes)
 
-    return {"get_ns": best(gets, 50_000), "put_ns": best(puts, 50_000), "invalidate_ns": best(invalidations, 50_000)}
+    return {
+        "get_ns": best(gets, 50_000),
+        "any_ns": best(scattered, 50_000),
+        "put_ns": best(puts, 50_000),
+        "invalidate_ns": best(invalidations, 50_000),
+    }
 
 
 def pause(entries: int, eviction: str, operations: int) -> dict[str, float]:
@@ -163,9 +174,14 @@ def pause(entries: int, eviction: str, operations: int) -> dict[str, float]:
 def compressing() -> dict[str, float]:
     """10 kB of JSON as a memory server answers."""
     dice = random.Random(2)
-    words = "memory session event recall agent vector score user note plan tool answer".split()
+    words = ["memory", "session", "event", "recall", "agent", "vector", "score", "user", "note", "plan", "tool", "answer"]
     rows = [
-        {"id": dice.randrange(10**9), "score": round(dice.random(), 6), "text": " ".join(dice.choices(words, k=12)), "at": 1_700_000_000 + n}
+        {
+            "id": dice.randrange(10**9),
+            "score": round(dice.random(), 6),
+            "text": " ".join(dice.choices(words, k=12)),
+            "at": 1_700_000_000 + n,
+        }
         for n in range(75)
     ]
     body, head = json.dumps(rows).encode()[:10_000], b"HTTP/1.1 200 OK\r\nContent-Type: application/json"
@@ -193,7 +209,9 @@ def compressing() -> dict[str, float]:
 
 def apart(kind: str, entries: int) -> dict[str, float]:
     """`memory` in another process."""
-    out = subprocess.run([sys.executable, __file__, "--memory", kind, "--entries", str(entries)], capture_output=True, check=True, text=True)
+    out = subprocess.run(
+        [sys.executable, __file__, "--memory", kind, "--entries", str(entries)], capture_output=True, check=True, text=True
+    )
     return dict(json.loads(out.stdout))
 
 
@@ -212,9 +230,9 @@ def main() -> int:
     for kind, found in by_kind.items():
         print(f"{kind:13} {found['overhead']:6.0f} B an entry, a full collection {found['collection_ms']:6.1f} ms")
     figures = {"overhead": by_kind["ours"]["overhead"], **times(entries, "LRU")}
-    print(f"LRU    get {figures['get_ns']:.0f} ns, put + evict {figures['put_ns']:.0f} ns, invalidate {figures['invalidate_ns']:.0f} ns")
     sieve = times(entries, "SIEVE")
-    print(f"SIEVE  get {sieve['get_ns']:.0f} ns, put + evict {sieve['put_ns']:.0f} ns")
+    for name, found in (("LRU", figures), ("SIEVE", sieve)):
+        print(f"{name:6} " + ", ".join(f"{kind} {found[kind]:.0f}" for kind in ("get_ns", "any_ns", "put_ns", "invalidate_ns")))
     longest = {eviction: pause(entries, eviction, entries // 2) for eviction in ("LRU", "SIEVE")}
     for eviction, kinds in longest.items():
         print(f"{eviction:6} longest pause, ms: " + ", ".join(f"{kind} {value:.2f}" for kind, value in kinds.items()))

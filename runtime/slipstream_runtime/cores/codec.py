@@ -26,7 +26,7 @@ class Codec:
         self.encoded: int = 0
         self.saved: int = 0
         self.useless: int = 0
-        self._data: bytes = b""  # the last that was decoded, and its body: a hit asks twice, to check and to send
+        self._data: bytes | None = None  # the last that was decoded, and its body: a hit asks twice, to check and to send
         self._body: bytes = b""
 
     def encode(self, head: bytes, body: bytes) -> bytes | None:

@@ -18,7 +18,7 @@ _PATHS: Final = 1
 _PARTITIONS: Final = _PATHS + STRIPES
 _TAGS: Final = _PARTITIONS + STRIPES
 _STRIPE_BITS: Final = 10  # of STRIPES, in an entry's marks
-_EPOCH: Final = 2 * _STRIPE_BITS
+EPOCH_SHIFT: Final = 2 * _STRIPE_BITS
 
 
 class Snapshot:
@@ -36,7 +36,7 @@ class Snapshot:
 
     def marks(self) -> int:
         """Epoch, path and partition in one number, which is all that an entry keeps: 32 bytes instead of an object and its numbers."""
-        return self.epoch << _EPOCH | (self._path - _PATHS) << _STRIPE_BITS | (self._partition - _PARTITIONS)
+        return self.epoch << EPOCH_SHIFT | (self._path - _PATHS) << _STRIPE_BITS | (self._partition - _PARTITIONS)
 
     def current(self) -> bool:
         """Nothing that this read depends on was invalidated since the capture."""
@@ -120,7 +120,7 @@ class Generations:
 
     def holds(self, marks: int, tags: tuple[int, ...]) -> bool:
         """`Snapshot.current` of a snapshot with these marks and tags."""
-        epoch = marks >> _EPOCH
+        epoch = marks >> EPOCH_SHIFT
         if self.epoch == epoch:
             return True
         last = self.last
@@ -133,9 +133,13 @@ class Generations:
                 return False
         return True
 
+    def renewed(self, marks: int) -> int:
+        """Marks of now for what `holds`: nothing happened to it since."""
+        return self.epoch << EPOCH_SHIFT | marks & (1 << EPOCH_SHIFT) - 1
+
     def restore(self, marks: int, tags: tuple[int, ...]) -> Snapshot:
         """The snapshot with these marks; of its partition's hash only the stripe is left."""
-        return Snapshot(self, marks >> _EPOCH, tags, _PATHS + (marks >> _STRIPE_BITS) % STRIPES, marks % STRIPES)
+        return Snapshot(self, marks >> EPOCH_SHIFT, tags, _PATHS + (marks >> _STRIPE_BITS) % STRIPES, marks % STRIPES)
 
     def begin_write(self, tags: tuple[int, ...], path: str) -> Write:
         """Invalidates `tags` and `path` (RFC 9111 §4.4), and keeps reads of them from being stored until the write's `end`."""

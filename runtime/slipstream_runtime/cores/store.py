@@ -14,7 +14,7 @@ from slipstream_runtime.cores.eviction import Eviction
 from slipstream_runtime.cores.eviction_lru import Lru
 from slipstream_runtime.cores.eviction_sieve import Sieve
 from slipstream_runtime.cores.freshness import Storing
-from slipstream_runtime.cores.generations import Snapshot
+from slipstream_runtime.cores.generations import EPOCH_SHIFT, Snapshot
 from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.quota import Quotas
 
@@ -78,15 +78,18 @@ class Store:
 
     def get(self, key: bytes, plan: CachePlan, now: float) -> Entry | None:
         """The fresh answer under `key`, None without one. Fresh means `now` < `expires`: at that instant it no longer is."""
-        entry = self._tables[key[-1]].get(key)
+        entry = self._tables[key[-1] if key else 0].get(key)
         if entry is None:
             return None
         if entry.plan is not plan and not self._adopt(entry, plan):
             return None
-        if not plan.cache.generations.holds(entry.marks, plan.tags):
-            self.invalidations += 1
-            self._drop(entry)
-            return None
+        generations = plan.cache.generations
+        if generations.epoch != entry.marks >> EPOCH_SHIFT:
+            if not generations.holds(entry.marks, plan.tags):
+                self.invalidations += 1
+                self._drop(entry)
+                return None
+            entry.marks = generations.renewed(entry.marks)  # so that the next hit needs one comparison only
         if now >= entry.expires:
             if now >= entry.expires + entry.stale:
                 self.expirations += 1
@@ -102,14 +105,14 @@ class Store:
         a write made wrong."""
         entry = self.get(key, plan, now)
         if entry is None:
-            entry = self._tables[key[-1]].get(key)  # what `get` left is stale, not dead
+            entry = self.peek(key)  # what `get` left is stale, not dead
             if entry is not None and not self._intact(entry):
                 return None
         return entry
 
     def peek(self, key: bytes) -> Entry | None:
         """What is there under `key`, fresh or not, dead or not; for explaining, changes nothing."""
-        return self._tables[key[-1]].get(key)
+        return self._tables[key[-1] if key else 0].get(key)
 
     def admits(self, head: int, body: int) -> bool:
         """An answer of these lengths would be taken; to stop collecting a body early."""
@@ -143,7 +146,7 @@ class Store:
         if owned and size > self._quota:
             self.refusals += 1
             return "too-large"
-        old = self._tables[key[-1]].get(key)
+        old = self.peek(key)
         if old is not None:
             self._drop(old)
         if owned:
@@ -158,7 +161,7 @@ class Store:
 
     def drop(self, key: bytes) -> None:
         """Forgets the answer under `key`, if any."""
-        entry = self._tables[key[-1]].get(key)
+        entry = self.peek(key)
         if entry is not None:
             self._drop(entry)
 
@@ -237,7 +240,8 @@ class Store:
         return True
 
     def _insert(self, entry: Entry, size: int) -> None:
-        self._tables[entry.key[-1]][entry.key] = entry
+        key = entry.key
+        self._tables[key[-1] if key else 0][key] = entry
         self._eviction.insert(entry)
         self._count += 1
         self.bytes += size
@@ -246,7 +250,8 @@ class Store:
         counters.bytes += size
 
     def _drop(self, entry: Entry) -> None:
-        del self._tables[entry.key[-1]][entry.key]
+        key = entry.key
+        del self._tables[key[-1] if key else 0][key]
         size = entry.size
         self._eviction.remove(entry)
         if isinstance(entry, OwnedEntry):
