@@ -1,11 +1,10 @@
-"""Nanoseconds per operation of the data path's cores, and bytes per stored entry. Run: python bench/cores.py [--quick]
+"""Nanoseconds per operation of the data path's cores; the store has store.py and eviction.py. Run: python bench/cores.py [--quick]
 
 Figures are the best of several rounds on one thread; the machine's noise only ever adds. No network, no event loop."""
 
 from __future__ import annotations
 
 import gc
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -190,21 +189,11 @@ def connecting(count: int) -> dict[str, float]:
     return {"breaker acquire + success": best(calls, count), "pool take + put": best(leases, count)}
 
 
-def bytes_per_entry(entries: int) -> float:
-    """Resident bytes beside head and body that an entry costs."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024
-    store, _, _ = filled(entries, entries)
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1_024 - before
-    return grown / len(store) - len(BODY)  # the head is shared here
-
-
 def main() -> None:
     count = 20_000 if "--quick" in sys.argv else 200_000
-    overhead = bytes_per_entry(count)
     figures = {**routing(count), **caching(count), **connecting(count)}
     for name, value in figures.items():
         print(f"{name:28s} {value:8.0f} ns")
-    print(f"{'memory beside head and body':28s} {overhead:8.0f} bytes per entry")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 import bars
 
 HERE = Path(__file__).parent
-NAMES = ("cores", "hotpath", "datapath", "crowd", "herd", "mixed", "loadgen", "injector")
+NAMES = ("cores", "store", "eviction", "hotpath", "datapath", "crowd", "herd", "mixed", "loadgen", "injector")
 
 
 class Ended(NamedTuple):

@@ -236,6 +236,9 @@ class StoreConfig(Part, frozen=True, kw_only=True):
     max_entries: int = 50_000
     max_entry_bytes: int = 1 << 20
     eviction: Literal["LRU", "SIEVE"] = "LRU"
+    max_partition_percent: int = 100
+    compression: Literal["None", "Zstd"] = "None"
+    compression_min_bytes: int = 4_096
 
 
 class Pool(Part, frozen=True, kw_only=True):

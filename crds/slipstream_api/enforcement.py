@@ -25,7 +25,6 @@ class Unenforced:
 
 TABLE: Final = (
     Unenforced("ConnectionPool", "upstream.protocol", ("HTTP",)),
-    Unenforced("CachePolicy", "storage.eviction", ("LRU",)),
     Unenforced("CachePolicy", "rules[].match.mcp", (None,)),
     Unenforced("CachePolicy", "rules[].match.sql", (None,)),
     Unenforced("CachePolicy", "invalidations[].match.mcp", (None,)),

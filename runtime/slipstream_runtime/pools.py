@@ -6,11 +6,12 @@ A pool lives on across configurations as long as its name and upstream stay: wit
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from slipstream_api.config import Limits, Pool, RuntimeConfig, StoreConfig, Upstream
 from slipstream_api.fallbacks import dead_ends
+from slipstream_runtime.compression import codec_of
 from slipstream_runtime.cores.circuits import Failures
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
@@ -97,6 +98,11 @@ class Pools:
             service = self._passing[place] = HttpService(pool, state, Router(pool, state.cache))
         return service
 
+    @property
+    def stores(self) -> Iterable[Store]:
+        """What the configuration in force stores in."""
+        return self._stores.values()
+
     def swept(self) -> Iterator[Swept]:
         """Everything that something may be due for."""
         yield from self._all()
@@ -124,8 +130,8 @@ class Pools:
         """One store for a policy, whatever number of pools it is for; its answers stay as far as they still fit."""
         store = self._stores.get(config.name)
         if store is None:
-            return Store(config)
-        store.reconfigure(config)
+            return Store(config, codec_of(config))
+        store.reconfigure(config, codec_of(config))
         return store
 
     def _kept(self, pool: Pool) -> PoolState | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from importlib.metadata import version
+from itertools import chain
 from typing import Any, Literal
 
 from slipstream_api.clock import Clock
@@ -135,4 +136,4 @@ class Runtime:
     def _swept(self):  # type: ignore[no-untyped-def]  # an iterator of what the sweep looks at
         if self._idle is not None and not self._busy():
             self._idle.set()
-        return self.pools.swept()
+        return chain(self.pools.swept(), self.pools.stores)

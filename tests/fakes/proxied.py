@@ -56,6 +56,7 @@ class Proxied:
         self.upstream_port = upstream_port
         self.port = local_port
         self.callers: list[Caller] = []
+        self.store = STORE  # for the next `apply`
 
     async def caller(self) -> Caller:
         """A new client connection, closed at the end."""
@@ -68,7 +69,7 @@ class Proxied:
             "upstream": Upstream(host="127.0.0.1", port=self.upstream_port),
             "binds": (Bind(kind="Local", address="127.0.0.1", port=self.port),),
         }
-        return RuntimeConfig(namespace="n", workload="w", pools=(Pool(**{**fields, **pool}),), stores=(STORE,))
+        return RuntimeConfig(namespace="n", workload="w", pools=(Pool(**{**fields, **pool}),), stores=(self.store,))
 
     async def apply(self, **pool: Any) -> None:
         await self.runtime.apply(self.config(**pool), "Local")

@@ -77,6 +77,9 @@ def store(name: str, spec: CachePolicySpec) -> c.StoreConfig:
         max_entries=spec.storage.max_entries,
         max_entry_bytes=parse_quantity(spec.storage.max_entry_bytes),
         eviction=spec.storage.eviction,
+        max_partition_percent=spec.storage.max_partition_percent,
+        compression=spec.storage.compression.type,
+        compression_min_bytes=parse_quantity(spec.storage.compression.min_bytes),
     )
 
 

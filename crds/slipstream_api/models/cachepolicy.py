@@ -10,6 +10,15 @@ from slipstream_api.models.fields import SET, Duration, HeaderName, Model, Name,
 from slipstream_api.models.match import Match, TargetRefs
 
 
+class Compression(Model):
+    """How stored bodies are kept in memory; what is sent is always the body as it came."""
+
+    type: Literal["None", "Zstd"] = Field(
+        default="None", description="Zstd: bodies that it makes at least a tenth smaller, unless they came with a Content-Encoding."
+    )
+    min_bytes: Size = Field(default="4Ki", description="A smaller body is kept as it is.")
+
+
 class Storage(Model):
     """Bounds of the policy's store in each pod."""
 
@@ -17,6 +26,12 @@ class Storage(Model):
     max_entries: Annotated[int, Field(ge=1, le=10_000_000)] = Field(default=50_000, description="Most stored answers.")
     max_entry_bytes: Size = Field(default="1Mi", description="A larger answer is passed through and not stored.")
     eviction: Literal["LRU", "SIEVE"] = Field(default="LRU", description="Which answer makes room for a new one.")
+    max_partition_percent: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=100,
+        description="Most of maxBytes that one partition may have, whose own oldest answers make room beyond it; 100: no such bound. "
+        "Rules with a Shared partition are exempt.",
+    )
+    compression: Compression = Field(default=Compression(), description="How stored bodies are kept.")
 
 
 class Partition(Model):

@@ -41,6 +41,7 @@ def _size(at: str) -> Rule:
 CACHE_RULES: Final[tuple[Rule, ...]] = (
     _size("spec.storage.maxBytes"),
     _size("spec.storage.maxEntryBytes"),
+    _size("spec.storage.compression.minBytes"),
     Rule(
         (CACHE,),
         "spec.storage",

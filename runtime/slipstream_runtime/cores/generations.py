@@ -17,19 +17,26 @@ MAX_LINGERING: Final = 10_000  # writes of unknown outcome per pool; beyond them
 _PATHS: Final = 1
 _PARTITIONS: Final = _PATHS + STRIPES
 _TAGS: Final = _PARTITIONS + STRIPES
+_STRIPE_BITS: Final = 10  # of STRIPES, in an entry's marks
+EPOCH_SHIFT: Final = 2 * _STRIPE_BITS
 
 
 class Snapshot:
     """What one read may be stored, joined or served against."""
 
-    __slots__ = ("_partition", "_path", "_tags", "epoch", "generations")
+    __slots__ = ("_partition", "_path", "_tags", "epoch", "generations", "partition")
 
     def __init__(self, generations: Generations, epoch: int, tags: tuple[int, ...], path: int, partition: int) -> None:
         self.generations = generations
         self.epoch = epoch
+        self.partition = partition  # the whole hash that was captured
         self._tags = tags
         self._path = path
-        self._partition = partition
+        self._partition: int = _PARTITIONS + partition % STRIPES
+
+    def marks(self) -> int:
+        """Epoch, path and partition in one number, which is all that an entry keeps: 32 bytes instead of an object and its numbers."""
+        return self.epoch << EPOCH_SHIFT | (self._path - _PATHS) << _STRIPE_BITS | (self._partition - _PARTITIONS)
 
     def current(self) -> bool:
         """Nothing that this read depends on was invalidated since the capture."""
@@ -109,7 +116,30 @@ class Generations:
 
     def capture(self, tags: tuple[int, ...], partition: int, path: str) -> Snapshot:
         """The present, before a read begins. `partition` is any hash of the partition, `tags` are scopes."""
-        return Snapshot(self, self.epoch, tags, _PATHS + hash(path) % STRIPES, _PARTITIONS + partition % STRIPES)
+        return Snapshot(self, self.epoch, tags, _PATHS + hash(path) % STRIPES, partition)
+
+    def holds(self, marks: int, tags: tuple[int, ...]) -> bool:
+        """`Snapshot.current` of a snapshot with these marks and tags."""
+        epoch = marks >> EPOCH_SHIFT
+        if self.epoch == epoch:
+            return True
+        last = self.last
+        if last[EVERYTHING] > epoch or last[_PARTITIONS + marks % STRIPES] > epoch:
+            return False
+        if last[_PATHS + (marks >> _STRIPE_BITS) % STRIPES] > epoch:
+            return False
+        for tag in tags:  # noqa: SIM110 (a generator costs more than the loop)
+            if last[tag] > epoch:
+                return False
+        return True
+
+    def renewed(self, marks: int) -> int:
+        """Marks of now for what `holds`: nothing happened to it since."""
+        return self.epoch << EPOCH_SHIFT | marks & (1 << EPOCH_SHIFT) - 1
+
+    def restore(self, marks: int, tags: tuple[int, ...]) -> Snapshot:
+        """The snapshot with these marks; of its partition's hash only the stripe is left."""
+        return Snapshot(self, marks >> EPOCH_SHIFT, tags, _PATHS + (marks >> _STRIPE_BITS) % STRIPES, marks % STRIPES)
 
     def begin_write(self, tags: tuple[int, ...], path: str) -> Write:
         """Invalidates `tags` and `path` (RFC 9111 §4.4), and keeps reads of them from being stored until the write's `end`."""

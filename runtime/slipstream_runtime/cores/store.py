@@ -1,85 +1,80 @@
-"""Stored answers: one bounded LRU by bytes and entries, O(1) a request. Pure; what may be stored is judged elsewhere (freshness)."""
+"""Stored answers of one policy, bounded by bytes and entries, O(1) a request. Pure; what may be stored is judged elsewhere (freshness).
+
+No operation but a reload takes time with the number of entries: the table is cut in TABLES small ones, since a single dictionary of a
+million stops the process while it grows, and the collector sees none of it (entry.py)."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import Final
 
 from slipstream_api.config import StoreConfig
+from slipstream_runtime.cores.codec import Codec
+from slipstream_runtime.cores.entry import ENTRY_OVERHEAD, Entry, OwnedEntry, entry_size, make_entry
+from slipstream_runtime.cores.eviction import Eviction
+from slipstream_runtime.cores.eviction_lru import Lru
+from slipstream_runtime.cores.eviction_sieve import Sieve
 from slipstream_runtime.cores.freshness import Storing
-from slipstream_runtime.cores.generations import Snapshot
+from slipstream_runtime.cores.generations import EPOCH_SHIFT, Snapshot
 from slipstream_runtime.cores.plan import CachePlan
+from slipstream_runtime.cores.quota import Quotas
 
-# Bytes beside key, head and body that one entry costs (objects, their numbers, the dictionary's link); measured by bench/cores.py.
-ENTRY_OVERHEAD: Final = 700
+__all__ = ["ENTRY_OVERHEAD", "TABLES", "Entry", "Store", "entry_size"]
 
-
-class Entry:
-    """One stored answer, immutable; the data path may keep its head rendered for the Age second `rendered_age`."""
-
-    __slots__ = (
-        "age",
-        "asker",
-        "body",
-        "expires",
-        "grace",
-        "head",
-        "key",
-        "plan",
-        "received",
-        "rendered_age",
-        "rendered_head",
-        "size",
-        "snapshot",
-        "status",
-    )
-
-    def __init__(self, key: bytes, plan: CachePlan, snapshot: Snapshot, storing: Storing, status: int, head: bytes, body: bytes) -> None:
-        self.key = key
-        self.plan = plan
-        self.snapshot = snapshot
-        self.status = status
-        self.head = head
-        self.body = body
-        self.received: float = storing.received
-        self.age: float = storing.age  # at `received`
-        self.expires: float = storing.received + storing.ttl
-        self.grace = storing.grace  # what it may be used for after `expires`
-        self.asker = storing.asker
-        self.size: int = entry_size(len(head), len(body))
-        self.rendered_head: bytes = b""
-        self.rendered_age: int = -1
-
-    def age_at(self, now: float) -> float:
-        """Its Age: how old it was when it came, and how long it has been here."""
-        return self.age + now - self.received
-
-    def satisfies(self, max_age: int, min_fresh: int, now: float) -> bool:
-        """It is young and fresh enough for a request's own limits (`max_age` -1: none)."""
-        return (max_age < 0 or self.age_at(now) <= max_age) and self.expires - now > min_fresh
+TABLES: Final = 256  # by the last octet of the key, which is a hash
 
 
-def entry_size(head: int, body: int) -> int:
-    """What an entry counts: its head twice, since it may be kept rendered too."""
-    return ENTRY_OVERHEAD + 2 * head + body
+def eviction_of(config: StoreConfig, previous: Eviction | None) -> Eviction:
+    """The algorithm that `config` names, over the entries of `previous`."""
+    return Sieve(previous) if config.eviction == "SIEVE" else Lru(previous)
 
 
 class Store:
-    """The answers of one CachePolicy. Counters: `evictions` for room, `expirations`, `invalidations` seen dead, `refusals` too large."""
+    """The answers of one CachePolicy. Counters: `evictions` for room, `expirations`, `invalidations` seen dead, `refusals` too large,
+    `damaged` bodies that couldn't be decoded."""
 
-    __slots__ = ("_entries", "bytes", "config", "evictions", "expirations", "invalidations", "refusals")
+    __slots__ = (
+        "_codec",
+        "_count",
+        "_eviction",
+        "_quota",
+        "_quotas",
+        "_swept",
+        "_tables",
+        "bytes",
+        "config",
+        "damaged",
+        "evictions",
+        "expirations",
+        "invalidations",
+        "refusals",
+    )
 
-    def __init__(self, config: StoreConfig) -> None:
+    def __init__(self, config: StoreConfig, codec: Codec | None = None) -> None:
         self.config = config
-        self._entries: OrderedDict[bytes, Entry] = OrderedDict()  # the least recently used first
+        self._codec = codec
+        self._tables: list[dict[bytes, Entry]] = [{} for _ in range(TABLES)]
+        self._count: int = 0
+        self._eviction: Eviction = eviction_of(config, None)
+        self._quota: int = quota_of(config)
+        self._quotas = Quotas()
+        self._swept: int = 0  # the table that the sweep looks at next
         self.bytes: int = 0
         self.evictions: int = 0
         self.expirations: int = 0
         self.invalidations: int = 0
         self.refusals: int = 0
+        self.damaged: int = 0
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return self._count
+
+    def __del__(self) -> None:
+        """Cuts the links between the last entries: no collector sees them, so nothing else would ever free them."""
+        for table in self._tables:
+            for entry in table.values():
+                entry.newer = entry.older = None
+                if isinstance(entry, OwnedEntry):
+                    entry.account = entry.account_newer = entry.account_older = None
 
     def get(self, key: bytes, plan: CachePlan, now: float) -> Entry | None:
         """The fresh answer under `key`, None without one. Fresh means `now` < `expires`: at that instant it no longer is."""
@@ -88,25 +83,30 @@ class Store:
 
     def get_stale(self, key: bytes, plan: CachePlan, now: float) -> Entry | None:
         """The answer under `key` that is fresh, or not longer expired than its grace retains it. Never one that a write made wrong."""
-        entry = self._entries.get(key)
+        entry = self._tables[key[-1] if key else 0].get(key)
         if entry is None:
             return None
         if entry.plan is not plan and not self._adopt(entry, plan):
             return None
-        if not entry.snapshot.current():
-            self.invalidations += 1
-            self._drop(entry)
-            return None
-        if now >= entry.expires and now >= entry.expires + entry.grace.retention:
+        generations = plan.cache.generations
+        if generations.epoch != entry.marks >> EPOCH_SHIFT:
+            if not generations.holds(entry.marks, plan.tags):
+                self.invalidations += 1
+                self._drop(entry)
+                return None
+            entry.marks = generations.renewed(entry.marks)  # so that the next hit needs one comparison only
+        if now >= entry.expires and now >= entry.retained:
             self.expirations += 1
             self._drop(entry)
             return None
-        self._entries.move_to_end(key)
+        if entry.codec is not None and not self._intact(entry):
+            return None
+        self._eviction.hit(entry)
         return entry
 
     def peek(self, key: bytes) -> Entry | None:
         """What is there under `key`, fresh or not, dead or not; for explaining, changes nothing."""
-        return self._entries.get(key)
+        return self._tables[key[-1] if key else 0].get(key)
 
     def admits(self, head: int, body: int) -> bool:
         """An answer of these lengths would be taken; to stop collecting a body early."""
@@ -116,7 +116,8 @@ class Store:
     def put(
         self, key: bytes, plan: CachePlan, snapshot: Snapshot, storing: Storing, status: int, head: bytes, body: bytes, now: float
     ) -> str:
-        """Stores a complete answer; empty when it was, else why not (a token for Cache-Status). Makes room from the least recently used."""
+        """Stores a complete answer; empty when it was, else why not (a token for Cache-Status). Room is made by the partition itself
+        where it would be over its quota, and then as the policy's algorithm says."""
         if storing.detail:
             return storing.detail
         if not snapshot.current():
@@ -128,45 +129,98 @@ class Store:
         if not self.admits(len(head), len(body)):
             self.refusals += 1
             return "too-large"
-        old = self._entries.get(key)
+        data, codec = bytes(body), self._codec
+        encoded = None if codec is None else codec.encode(head, data)
+        if encoded is None:
+            codec = None
+        else:
+            data = encoded
+        size = entry_size(len(head), len(data))
+        owned = self._quota > 0 and not plan.interest.shared
+        if owned and size > self._quota:
+            self.refusals += 1
+            return "too-large"
+        old = self.peek(key)
         if old is not None:
             self._drop(old)
-        entry = Entry(key, plan, snapshot, storing, status, bytes(head), bytes(body))
-        self._entries[key] = entry
-        self.bytes += entry.size
-        counters = plan.counters
-        counters.stored += 1
-        counters.entries += 1
-        counters.bytes += entry.size
-        self._evict()
+        if owned:
+            self._make_own_room(snapshot.partition, size)
+        self._make_room(size, 1)
+        entry = make_entry(owned, key, plan, snapshot, storing, status, bytes(head), data, codec)
+        self._insert(entry, size)
+        if isinstance(entry, OwnedEntry):
+            self._quotas.insert(snapshot.partition, entry, size)
+        plan.counters.stored += 1
         return ""
 
     def drop(self, key: bytes) -> None:
         """Forgets the answer under `key`, if any."""
-        entry = self._entries.get(key)
+        entry = self.peek(key)
         if entry is not None:
             self._drop(entry)
 
     def clear(self) -> None:
         """Forgets everything; O(n), for commands."""
-        for entry in list(self._entries.values()):
-            self._drop(entry)
-
-    def reconfigure(self, config: StoreConfig) -> None:
-        """New bounds: what no longer fits goes, least recently used first; O(evicted), for reloads."""
-        self.config = config
-        if any(len(entry.body) > config.max_entry_bytes for entry in self._entries.values()):
-            for entry in [entry for entry in self._entries.values() if len(entry.body) > config.max_entry_bytes]:
+        for table in self._tables:
+            for entry in list(table.values()):
                 self._drop(entry)
-        self._evict()
 
-    def _evict(self) -> None:
-        config = self.config
-        while self._entries and (self.bytes > config.max_bytes or len(self._entries) > config.max_entries):
-            entry = next(iter(self._entries.values()))
-            entry.plan.counters.evictions += 1
-            self.evictions += 1
+    def sweep(self, now: float) -> None:
+        """One step of the sweep: forgets what is dead or expired in the next table, so that it holds no memory until somebody asks for it
+        again. All tables have had their turn after TABLES steps."""
+        table = self._tables[self._swept]
+        self._swept = (self._swept + 1) % TABLES
+        dead = [entry for entry in table.values() if now >= entry.retained or not entry.current()]
+        for entry in dead:
+            if now >= entry.retained:
+                self.expirations += 1
+            else:
+                self.invalidations += 1
             self._drop(entry)
+
+    def reconfigure(self, config: StoreConfig, codec: Codec | None = None) -> None:
+        """New bounds, algorithm and compression, for reloads: what no longer fits goes, as the new algorithm says; O(evicted). What was
+        stored before a quota was set counts against nobody."""
+        smaller = config.max_entry_bytes < self.config.max_entry_bytes
+        if config.eviction != self.config.eviction:
+            self._eviction = eviction_of(config, self._eviction)
+        self.config, self._codec, self._quota = config, codec, quota_of(config)
+        if smaller:
+            for table in self._tables:
+                for entry in [entry for entry in table.values() if len(entry.data) > config.max_entry_bytes]:
+                    self._drop(entry)
+        self._make_room(0, 0)
+
+    def _make_own_room(self, partition: int, size: int) -> None:
+        """The partition's oldest entries go until `size` more are within its quota."""
+        account = self._quotas.find(partition)
+        while account is not None and account.bytes + size > self._quota:
+            oldest = account.oldest
+            if oldest is None:
+                return
+            self._evict(oldest)
+
+    def _make_room(self, size: int, count: int) -> None:
+        config = self.config
+        while self.bytes + size > config.max_bytes or self._count + count > config.max_entries:
+            entry = self._eviction.victim()
+            if entry is None:
+                return
+            self._evict(entry)
+
+    def _evict(self, entry: Entry) -> None:
+        entry.plan.counters.evictions += 1
+        self.evictions += 1
+        self._drop(entry)
+
+    def _intact(self, entry: Entry) -> bool:
+        """The entry's body can be had; one that was damaged is no longer there."""
+        codec = entry.codec
+        if codec is None or codec.intact(entry.data):
+            return True
+        self.damaged += 1
+        self._drop(entry)
+        return False
 
     def _adopt(self, entry: Entry, plan: CachePlan) -> bool:
         """After a reload: the entry lives on under the new plan, not longer than that allows; of another life of the pool it is dead."""
@@ -179,9 +233,30 @@ class Store:
         entry.plan = plan  # the same policy, so the same counters: both are part of the key
         return True
 
+    def _insert(self, entry: Entry, size: int) -> None:
+        key = entry.key
+        self._tables[key[-1] if key else 0][key] = entry
+        self._eviction.insert(entry)
+        self._count += 1
+        self.bytes += size
+        counters = entry.plan.counters
+        counters.entries += 1
+        counters.bytes += size
+
     def _drop(self, entry: Entry) -> None:
-        del self._entries[entry.key]
-        self.bytes -= entry.size
+        key = entry.key
+        del self._tables[key[-1] if key else 0][key]
+        size = entry.size
+        self._eviction.remove(entry)
+        if isinstance(entry, OwnedEntry):
+            self._quotas.remove(entry, size)
+        self._count -= 1
+        self.bytes -= size
         counters = entry.plan.counters
         counters.entries -= 1
-        counters.bytes -= entry.size
+        counters.bytes -= size
+
+
+def quota_of(config: StoreConfig) -> int:
+    """Bytes that one partition may have; 0: as many as there are."""
+    return 0 if config.max_partition_percent >= 100 else max(1, config.max_bytes * config.max_partition_percent // 100)

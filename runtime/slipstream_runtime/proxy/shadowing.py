@@ -87,7 +87,7 @@ class ShadowExchange(Exchange):
     def _compare(self, entry: Entry, body: bytes) -> None:
         """The same caller saw something new: a hit would have been stale. Another caller's is another's: a hit would have leaked.
         An answer that a write overtook says nothing about either."""
-        if entry.body == body or not entry.snapshot.current():
+        if entry.body == body or not entry.current():
             return
         counters = self._plan.counters
         if entry.asker == self._request.asker:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slipstream_api.compile import Finding, compile, resolve_refs  # noqa: A004 - the word of the design
-from slipstream_api.config import canonical, decode
+from slipstream_api.config import StoreConfig, canonical, decode
 from slipstream_api.load import to_resource
 from slipstream_api.resources import Resource
 
@@ -132,6 +132,25 @@ def test_what_is_not_enforced_yet_is_named() -> None:
     assert "rules[recall].match.mcp" in found.message
     inert = cache("c", rule("recall"))
     assert [f for f in compile("default", "agent", [pool(), inert]).findings if f.type == "Warning"] == []
+
+
+def test_a_stores_bounds_algorithm_quota_and_compression_reach_the_sidecar() -> None:
+    """And what isn't said means what it meant before there was a quota and a compression."""
+    said_so = {"maxBytes": "1Mi", "maxEntries": 7, "maxEntryBytes": "1Ki", "eviction": "SIEVE", "maxPartitionPercent": 25}
+    policy = cache("c", rule("recall"), storage=said_so | {"compression": {"type": "Zstd", "minBytes": "2Ki"}})
+    (store,) = compile("default", "agent", [pool(), policy]).config.stores
+    assert store == StoreConfig(
+        name="c",
+        max_bytes=1 << 20,
+        max_entries=7,
+        max_entry_bytes=1 << 10,
+        eviction="SIEVE",
+        max_partition_percent=25,
+        compression="Zstd",
+        compression_min_bytes=2 << 10,
+    )
+    (store,) = compile("default", "agent", [pool(), cache("c", rule("recall"))]).config.stores
+    assert (store.max_partition_percent, store.compression, store.eviction) == (100, "None", "LRU")
 
 
 def test_addresses_in_a_pod_and_ports_on_a_laptop() -> None:

@@ -27,7 +27,6 @@ CACHED = {"name": "r", "match": {"http": {"path": "/"}}, "ttl": "1s"}
 ENDED = {"name": "e", "match": {"http": {"path": "/"}}, "tags": ["t"]}
 SET: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
     ("ConnectionPool", "upstream.protocol"): ({"upstream": {"protocol": "MCP", "host": "a", "port": 1}}, "upstream.protocol"),
-    ("CachePolicy", "storage.eviction"): ({"storage": {"eviction": "SIEVE"}}, "storage.eviction"),
     **{("CachePolicy", f"rules[].match.{p}"): ({"rules": [CACHED | {"match": {p: MATCH[p]}}]}, f"rules[r].match.{p}") for p in MATCH},
     **{
         ("CachePolicy", f"invalidations[].match.{p}"): (

@@ -56,7 +56,10 @@ CASES: dict[tuple[Type, Reason], tuple[str, Setup]] = {
         "False",
         lambda: facts(make.cache("late", rules=("recall", "list")), make.pool(), make.cache("early")),
     ),
-    (Type.WARNING, Reason.NOT_ENFORCED): ("True", lambda: facts(make.cache(storage={"eviction": "SIEVE"}), make.pool())),
+    (Type.WARNING, Reason.NOT_ENFORCED): (
+        "True",
+        lambda: facts(make.cache(invalidations=[{"name": "w", "match": {"sql": {"tables": ["t"]}}, "tags": ["a"]}]), make.pool()),
+    ),
 }
 
 
