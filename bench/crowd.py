@@ -14,8 +14,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import sys
 from collections import Counter
+from pathlib import Path
 from typing import Final
 
 import uvloop
@@ -103,12 +105,22 @@ class Crowd:
             where.close()
 
 
+def tcp_pressure() -> str:
+    """What to say where the kernel is short of memory for sockets, whose stalls aren't the proxy's."""
+    found = re.search(r"^TCP:.* mem (\d+)", Path("/proc/net/sockstat").read_text(), re.MULTILINE)
+    used, limit = int(found[1]) if found else 0, int(Path("/proc/sys/net/ipv4/tcp_mem").read_text().split()[1])
+    over = f"the kernel's TCP buffers hold {used} pages, {limit} is where it begins to stall: errors may be its; raise net.ipv4.tcp_mem"
+    return over if used > limit else ""
+
+
 async def under_load(crowd: Crowd, seconds: float) -> None:
     """All are connected before the time begins; what isn't answered at its end doesn't count."""
     tasks = crowd.tasks()
     await crowd.ready.wait()
     print(f"{crowd.connected} clients are connected", flush=True)
     await asyncio.sleep(seconds)
+    if pressed := tcp_pressure():
+        print(pressed, flush=True)
     for task in tasks:
         task.cancel()
     for result in await asyncio.gather(*tasks, return_exceptions=True):

@@ -1,6 +1,6 @@
 """Connections to the upstream under a mixed load: which part of the requests there found one that was open already.
 
-    python bench/mixed.py [--callers 64] [--seconds 10] [--pure]
+    python bench/mixed.py [--callers 64] [--requests 300] [--pure]
 
 Reads that are stored or not, small, of 100 kB, chunked and slow ones, and writes that invalidate; callers think between their requests, so
 that the number at work rises and falls. The pool has its usual limits. Counted at the origin. A run with connections that live for one
@@ -25,7 +25,7 @@ from servers import SIDECAR, Servers
 from slipstream_api.config import Limits
 
 KEYS: Final = 200
-CONTROL_SECONDS: Final = 1.0
+CONTROL: Final = 20  # requests of a caller
 # weight, method, kind, size, delay_ms, chunked
 MIX: Final[tuple[tuple[int, bytes, marks.Kind, int, int, bool], ...]] = (
     (40, b"GET", "stored", 1_024, 0, False),
@@ -37,11 +37,11 @@ MIX: Final[tuple[tuple[int, bytes, marks.Kind, int, int, bool], ...]] = (
 )
 
 
-async def one(port: int, number: int, chance: random.Random) -> None:
-    """A caller, for ever."""
+async def one(port: int, number: int, requests: int, chance: random.Random) -> None:
+    """A caller and its requests: a number and not a time, so that a slow machine counts as many on as many connections."""
     connection, identity = await Caller.connect(port), b"Bearer m%d" % (number % 16)
     weights = [row[0] for row in MIX]
-    while True:
+    for _ in range(requests):
         _, method, kind, size, delay, chunked = chance.choices(MIX, weights)[0]
         key = chance.randrange(KEYS)
         where = marks.target(kind, key, size, delay, chunked)
@@ -52,18 +52,12 @@ async def one(port: int, number: int, chance: random.Random) -> None:
         await asyncio.sleep(chance.choice((0, 0, 0.002, 0.02, 0.2)))
 
 
-async def reuse(port: int, origin: int, callers: int, seconds: float) -> tuple[float, int]:
+async def reuse(port: int, origin: int, callers: int, each: int) -> tuple[float, int]:
     """Percent of the origin's requests that came on a connection which was there, and how many requests that were."""
     counter = await Caller.connect(origin)
     before = await figures(counter)
-    tasks = [asyncio.ensure_future(one(port, number, random.Random(number))) for number in range(callers)]
-    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    await asyncio.gather(*(one(port, number, each, random.Random(number)) for number in range(callers)))
     after = await figures(counter)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
     requests, opened = after["requests"] - before["requests"], after["connections"] - before["connections"]
     return 100 * (1 - opened / requests), requests
 
@@ -71,16 +65,16 @@ async def reuse(port: int, origin: int, callers: int, seconds: float) -> tuple[f
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--callers", type=int, default=64)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--requests", type=int, default=300, help="of each caller")
     parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     chosen = parser.parse_args()
     with Servers(chosen.pure) as servers:
         servers.script("origin", servers.load_core, str(servers.folder / "versions"))
         ports = servers.port(SIDECAR), servers.port("origin")
         servers.sidecar(configs.checked(*ports, limits=Limits(max_lifetime_ms=1)))
-        control, _ = uvloop.run(reuse(*ports, chosen.callers, CONTROL_SECONDS))
+        control, _ = uvloop.run(reuse(*ports, chosen.callers, CONTROL))
         servers.configure(configs.checked(*ports))
-        percent, requests = uvloop.run(reuse(*ports, chosen.callers, chosen.seconds))
+        percent, requests = uvloop.run(reuse(*ports, chosen.callers, chosen.requests))
     print(f"{requests} requests at the origin; with connections that live for 1 ms: {control:.1f} %; compiled: {servers.compiled}")
     if control >= 99:
         print("mixed: the control failed: connections that live for 1 ms can't be used again that often")
