@@ -43,6 +43,29 @@ KINDS: Final[dict[bytes, int]] = {
     b"trailer": HOP_BY_HOP,
     b"http2-settings": HOP_BY_HOP,
 }
+# What Connection may say, and what a cache reads: kinds of `names`, never of a Field.
+CLOSE: Final = 8
+VARY: Final = 9
+SET_COOKIE: Final = 10
+CONTENT_RANGE: Final = 11
+CACHE_CONTROL: Final = 12
+EXPIRES: Final = 13
+AGE: Final = 14
+DATE: Final = 15
+NAMES: Final[dict[bytes, int]] = KINDS | {
+    b"close": CLOSE,
+    b"vary": VARY,
+    b"set-cookie": SET_COOKIE,
+    b"content-range": CONTENT_RANGE,
+    b"cache-control": CACHE_CONTROL,
+    b"expires": EXPIRES,
+    b"age": AGE,
+    b"date": DATE,
+}
+# As sets of kinds, a bit each (Lines.present, and what its methods take).
+FRAMED: Final = 1 << CONTENT_LENGTH | 1 << TRANSFER_ENCODING
+OF_THE_HOP: Final = 1 << TRANSFER_ENCODING | 1 << CONNECTION | 1 << HOP_BY_HOP
+GOVERNING: Final = 1 << VARY | 1 << SET_COOKIE | 1 << CONTENT_RANGE | 1 << CACHE_CONTROL | 1 << EXPIRES | 1 << AGE
 SECRETS: Final = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"mcp-session-id", b"x-api-key"))
 MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer
 

@@ -66,7 +66,7 @@ class HttpService(Service):
         self, client: Client, head: RequestHead, body: bytes, complete: bool, operation: Operation, plan: CachePlan
     ) -> Exchange | None:
         line = head.line
-        request = plan.reader.read(line.method, line.target, head.fields, head.body != 0)
+        request = plan.reader.read_head(line.method, line.target, head, head.body != 0)
         now = self.context.clock.now()
         if request.bypass:
             plan.counters.bypass += 1
@@ -97,9 +97,9 @@ class HttpService(Service):
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""
-        if head.host is None:
+        value = head.host
+        if value is None:
             return self._authority
-        value = head.host.value
         replacement = self._hosts.get(value)
         if replacement is None:
             replacement = self._authority if is_own(value) else b""

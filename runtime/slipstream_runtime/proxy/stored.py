@@ -7,7 +7,6 @@ from typing import Final
 from slipstream_runtime.cores import cache_status
 from slipstream_runtime.cores.store import Entry
 from slipstream_runtime.http.answer import AnswerHead
-from slipstream_runtime.http.fields import CONTENT_LENGTH
 from slipstream_runtime.http.forward import END
 
 CACHE_STATUS: Final = b"\r\nCache-Status: "
@@ -16,7 +15,7 @@ AGE: Final = b"\r\nAge: "
 
 def storable_head(head: AnswerHead) -> bytes:
     """What is stored of a head: Age is told anew each time, the length is that of the body as it was read."""
-    return b"\r\n".join([head.line.raw, *[field.raw for field in head.fields if field.kind != CONTENT_LENGTH and field.name != b"age"]])
+    return head.storable()
 
 
 def with_length(head: bytes, length: int) -> bytes:
