@@ -5,6 +5,7 @@ Attackers may choose names that collide in the hash: a look-up then compares a f
 #define SLIPSTREAM_NAMES_H
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
