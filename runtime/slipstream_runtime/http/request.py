@@ -217,9 +217,7 @@ def _forwardable(head: RequestHead, nominated: frozenset[bytes]) -> list[Field]:
     """What may go on: no hop-by-hop field, none that Connection names. Host and Content-Length are ours to keep, whatever it names."""
     own = head._host
     fields = [
-        field
-        for field in head.fields
-        if field is own or field.kind == CONTENT_LENGTH or (not field.kind and field.name not in nominated)
+        field for field in head.fields if field is own or field.kind == CONTENT_LENGTH or (not field.kind and field.name not in nominated)
     ]
     if head.line.authority and own is not None:
         fields.insert(0, own)

@@ -28,8 +28,23 @@ READERS = [
     for partition in (Partition(type="PerCaller"), Partition(type="Header", headers=("X-Session-Id", "x-b")), Partition(type="Shared"))
     for whole in (True, False)
 ]
-STARTS = [b"GET / HTTP/1.1", b"POST /a?b=c HTTP/1.1", b"GET http://a/b HTTP/1.1", b"PUT /x HTTP/1.0", b"G  / HTTP/1.1", b"OPTIONS * HTTP/1.1"]
-STATUSES = [b"HTTP/1.1 200 OK", b"HTTP/1.1 404 ", b"HTTP/1.1 200", b"HTTP/1.0 200 OK", b"HTTP/1.1 204 No", b"HTTP/1.1 304 Not", b"HTTP/1.1 101 S"]
+STARTS = [
+    b"GET / HTTP/1.1",
+    b"POST /a?b=c HTTP/1.1",
+    b"GET http://a/b HTTP/1.1",
+    b"PUT /x HTTP/1.0",
+    b"G  / HTTP/1.1",
+    b"OPTIONS * HTTP/1.1",
+]
+STATUSES = [
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.1 404 ",
+    b"HTTP/1.1 200",
+    b"HTTP/1.0 200 OK",
+    b"HTTP/1.1 204 No",
+    b"HTTP/1.1 304 Not",
+    b"HTTP/1.1 101 S",
+]
 LINES = [
     b"Host: a:80", b"hOST:[::1] ", b"Host: a/b", b"Host:", b"Host: a`", b"Host: a#", b"Host: a|", b"Host: a^",
     b"Content-Length: 5", b"CONTENT-LENGTH:\t05 ", b"Content-Length: +5", b"Content-Length:", b"Content-Length: 999999999999999999",
@@ -38,11 +53,12 @@ LINES = [
     b"Connection: upgrade", b"Connection: clo se", b"Close: 1", b"Keep-Alive: timeout=5", b"TE: trailers", b"Expect: 100-continue",
     b"Expect: x", b"Upgrade: websocket", b"Upgrade: h2c", b"X-A: 1", b"X-B:", b"X-B: b", b"x-b: \xe9\xff", b"X-Session-Id: s1",
     b"Authorization: Bearer 1", b"Cookie: a=b", b"Cache-Control: no-cache", b"Cache-Control: max-age=5, private", b"Pragma: no-cache",
-    b"If-None-Match: x", b"Range: bytes=0-1", b"Accept: */*", b"Accept: a,\tb", b"X-Tenant: t", b"Vary: accept", b"Set-Cookie: a", b"Age: 4",
+    b"If-None-Match: x", b"Range: bytes=0-1", b"Accept: */*", b"Accept: a,\tb", b"X-Tenant: t", b"Vary: accept", b"Set-Cookie: a",
+    b"Age: 4",
     b"Date: Sun, 06 Nov 1994 08:49:37 GMT", b"Expires: 0", b"Content-Range: x", b" folded", b"X : y", b": x", b"", b"X", b"X: a\x00b",
     b"X: a\rb", b"X: a\nb", b"X: a\x7fb", b"X\xfc: b", b"X: " + b"y" * 40 + b"\t" + b"z" * 40, b"X: " + b"y" * 31 + b"\x01", b"X:  \t ",
 ]  # fmt: skip
-OCTETS = [bytes([octet]) for octet in (*range(0, 33), *b"\"#()/:;<=@[]`|{}~,aZ09\x7f\x80\xff")]
+OCTETS = [bytes([octet]) for octet in (*range(33), *b'"#()/:;<=@[]`|{}~,aZ09\x7f\x80\xff')]
 
 
 def request_facts(head: RequestHead, read: bool) -> tuple[Any, ...]:
@@ -58,8 +74,11 @@ def request_facts(head: RequestHead, read: bool) -> tuple[Any, ...]:
     return (*plain, again, sent, keys)
 
 
+ASKED = ("bypass", "credential", "key", "limited", "max_age", "min_fresh", "only_if_cached", "partition", "refresh")
+
+
 def key_facts(request: CacheRequest) -> tuple[Any, ...]:
-    return tuple(getattr(request, name) for name in ("bypass", "credential", "key", "limited", "max_age", "min_fresh", "only_if_cached", "partition", "refresh"))
+    return tuple(getattr(request, name) for name in ASKED)
 
 
 def answer_facts(head: AnswerHead) -> tuple[Any, ...]:
@@ -113,7 +132,7 @@ def mutated(source: random.Random) -> bytes:
     block = b"\r\n".join(lines)
     for _ in range(source.choice((0, 0, 1, 2))):
         at = source.randrange(len(block) + 1)
-        block = block[:at] + source.choice(OCTETS + [b""]) + block[at + source.randrange(2) :]
+        block = block[:at] + source.choice([*OCTETS, b""]) + block[at + source.randrange(2) :]
     return block
 
 
@@ -162,7 +181,9 @@ def test_the_number_of_lines_is_bounded_alike() -> None:
         for count in (limit - 1, limit, limit + 1, limit + 2):
             block = b"GET / HTTP/1.1\r\nHost: a" + b"\r\nX: y" * (count - 1)
             scanners = [RequestScanner(Limits(fields=limit), scan=scan) for scan in (SCAN, None)]
-            both([lambda scanner=scanner, block=block: scanner.scan(block) for scanner in scanners], lambda head: request_facts(head, False))
+            both(
+                [lambda scanner=scanner, block=block: scanner.scan(block) for scanner in scanners], lambda head: request_facts(head, False)
+            )
 
 
 def test_ordinary_heads_are_read_in_c_and_the_comparison_can_fail() -> None:

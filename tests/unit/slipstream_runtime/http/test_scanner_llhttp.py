@@ -1,4 +1,4 @@
-"""The scanner in force beside llhttp, on mutated heads: what both take they read alike, and every disagreement is one of those decided here.
+"""The scanner in force beside llhttp, on mutated heads: what both take they read alike, and every disagreement is decided here.
 
 Runs on both scanners (`make test`, `make test-compiled`). The end of bodies is compared in tests/property/test_http_differential.py."""
 
@@ -31,8 +31,6 @@ WE_REFUSE: Final = {
     "Transfer-Encoding in an HTTP/1.0 message": "RFC 9112 §6.1: its framing is faulty",
     "more than one of Content-Length and Transfer-Encoding": "llhttp takes repeated Transfer-Encoding as one list",
     "an Expect other than 100-continue": "RFC 9110 §10.1.1 lets a server answer 417",
-    "a header value has a control character": "llhttp takes controls other than NUL, CR and LF in values",
-    "a header line isn't `name: value`": "llhttp takes some octets in names that aren't tokens, and names without a value",
     "the answer's status line isn't `version status reason`": "llhttp takes any three digits and controls in the reason",
     "the answer isn't HTTP/1.1 or HTTP/1.0": "llhttp also takes 0.9 and 2.0",
 }
@@ -40,12 +38,28 @@ WE_REFUSE: Final = {
 LLHTTP_REFUSES: Final = {
     "Invalid method encountered": "we take any token, and forward it: a method's meaning is the upstream's",
     "Expected space after method": "as above, where the token begins like a known method",
-    "Invalid char in url path": "octets that a path may carry raw, as `\"` or `<`: sent on as they came",
 }
-STARTS = [b"GET / HTTP/1.1", b"POST /a?b=c HTTP/1.1", b"GET http://a/b HTTP/1.1", b"PUT /x HTTP/1.0", b"OPTIONS * HTTP/1.1", b"GET /a#b HTTP/1.1"]
-STATUSES = [b"HTTP/1.1 200 OK", b"HTTP/1.1 404 Not Found", b"HTTP/1.0 200 OK", b"HTTP/1.1 304 Not Modified", b"HTTP/1.1 999 What"]
+STARTS = [
+    b"GET / HTTP/1.1",
+    b"POST /a?b=c HTTP/1.1",
+    b"GET http://a/b HTTP/1.1",
+    b"PUT /x HTTP/1.0",
+    b"OPTIONS * HTTP/1.1",
+    b"GET /a#b HTTP/1.1",
+    b"GET / HTTP/2.0",
+    b"GET http://u@a/ HTTP/1.1",
+]
+STATUSES = [
+    b"HTTP/1.1 200 OK",
+    b"HTTP/1.1 404 Not Found",
+    b"HTTP/1.0 200 OK",
+    b"HTTP/1.1 304 Not Modified",
+    b"HTTP/1.1 999 What",
+    b"HTTP/2.0 200 OK",
+]
 LINES = [
-    b"Accept: */*", b"X-A:1", b"X-B:  b \t", b"X:", b"X: \xe9", b"Content-Length: 5", b"Content-Length: 05", b"Content-Length: 9999999999999999999",
+    b"Accept: */*", b"X-A:1", b"X-B:  b \t", b"X:", b"X: \xe9", b"Content-Length: 5", b"Content-Length: 05",
+    b"Content-Length: 9999999999999999999",
     b"Transfer-Encoding: chunked", b"Transfer-Encoding: gzip, chunked", b"Connection: close", b"Connection: keep-alive, X-A",
     b"Connection: a b", b"Keep-Alive: 5", b"Expect: 100-continue", b"Expect: x", b"Host: a", b"Host: u@a", b"X : y", b" folded", b"X: \x01",
 ]  # fmt: skip
@@ -135,7 +149,7 @@ def test_each_decision_is_needed() -> None:
     """Negative control: a row that no head reaches would hide the day llhttp, or we, change."""
     source = random.Random(11)
     reached = set()
-    for at in range(30_000):
+    for at in range(15_000):
         answer = at % 3 == 0
         reached.add(disagreement(answer, mutated(source, STATUSES if answer else STARTS, source.random() < 0.9 and not answer)))
     missing = [message for message in WE_REFUSE if "we: " + message not in reached]
