@@ -169,10 +169,23 @@ def test_each_octet_is_read_alike_everywhere(octet: int) -> None:
     for block in (b"X" + one + b"y: z", b"Host: a" + one, b"Host: " + one, b"Content-Length: 1" + one, b"Connection: close" + one):
         compare(b"GET / HTTP/1.1\r\nHost: b\r\n" + block, (b"GET",))
         compare(b"HTTP/1.1 200 OK\r\n" + block, (b"GET",))
+    for block in (
+        b"Host: " + one,
+        b"Host: b\r\nX-B: b" + one,
+        b"Host: b\r\nX-A: 1\r" + one + b"X-B: 2",
+        b"Host: b\r\nX-A: 1" + one + b"\nX-B: 2",
+    ):
+        compare(b"GET / HTTP/1.1\r\n" + block, ())
     compare(b"GET /" + one + b" HTTP/1.1\r\nHost: b", (b"GET",))
     for at in range(35):
         value = b"v" * at + one + b"v" * (34 - at)
         compare(b"GET / HTTP/1.1\r\nHost: b\r\nX: " + value, ())
+
+
+def test_repeated_lines_keep_their_order_in_the_key() -> None:
+    """Of names that are keyed, in any order of the names."""
+    for lines in ((b"X-B: 1", b"X-B: 2"), (b"X-B: 2", b"X-B: 1"), (b"Accept: 1", b"X-B: 2", b"Accept: 0", b"X-B:")):
+        compare(b"\r\n".join([b"GET / HTTP/1.1", b"Host: a", *lines]), ())
 
 
 def test_the_number_of_lines_is_bounded_alike() -> None:
