@@ -1,17 +1,18 @@
-"""The optional build of the hot modules with mypyc, by SLIPSTREAM_COMPILE=1; without it the package is pure Python, and complete."""
+"""The optional build of the hot modules with mypyc and of the scanner in C, by SLIPSTREAM_COMPILE=1; without it the package is pure
+Python, and complete."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
-from setuptools import setup
+from setuptools import Extension, setup
 
 ROOT = Path(__file__).parent
 RUNTIME = "runtime/slipstream_runtime"
 # One unit, so that calls between them are direct. What touches sockets by coroutines, or runs once a configuration, gains nothing; entry.py
 # says why it isn't among them.
-LEFT_OUT = {"addresses.py", "dialer.py", "sweep.py", "tunnel.py", "state.py", "warming.py", "entry.py", "__init__.py"}
+LEFT_OUT = {"addresses.py", "dialer.py", "sweep.py", "tunnel.py", "state.py", "warming.py", "scanner.py", "entry.py", "__init__.py"}
 HOT = [
     str(path.relative_to(ROOT))
     for folder in ("http", "cores", "proxy")
@@ -24,7 +25,23 @@ def extensions() -> list[object]:
     """The compiled modules; needs mypy and a C compiler."""
     from mypyc.build import mypycify
 
-    return list(mypycify(["--config-file", str(ROOT / "pyproject.toml"), *HOT, f"{RUNTIME}/observe/figures.py"], opt_level="3"))
+    return [
+        *mypycify(["--config-file", str(ROOT / "pyproject.toml"), *HOT, f"{RUNTIME}/observe/figures.py"], opt_level="3"),
+        scanner(),
+    ]
+
+
+def scanner() -> Extension:
+    """The scanner of header lines: C99 and Python's headers, nothing else. SLIPSTREAM_SANITIZE=1 builds it to find its own errors."""
+    sanitize = os.environ.get("SLIPSTREAM_SANITIZE") == "1"
+    flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"] if sanitize else ["-O3"]
+    return Extension(
+        "slipstream_runtime.http._lines",
+        [str(path.relative_to(ROOT)) for path in sorted((ROOT / RUNTIME / "http").glob("_*.c"))],
+        depends=[str(path.relative_to(ROOT)) for path in sorted((ROOT / RUNTIME / "http").glob("_*.h"))],
+        extra_compile_args=["-std=c99", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", *flags],
+        extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
+    )
 
 
 setup(ext_modules=extensions() if os.environ.get("SLIPSTREAM_COMPILE") == "1" else [])

@@ -21,6 +21,8 @@ import httptools
 
 from slipstream_api.clock import MonotonicClock
 from slipstream_api.config import BreakerRule, CacheRule, Limits, Match, Partition, Pool, RuntimeConfig, StoreConfig, Upstream
+from slipstream_runtime.http.scanner import SCANNER
+from slipstream_runtime.proxy import client as client_module
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.dialer import Dialer
 from slipstream_runtime.proxy.listener import Listener
@@ -174,7 +176,8 @@ def main() -> None:
             ours, theirs = asyncio.run(cost(target, real, rules)), peer(target, real)
             print(f"{name:6} W{int(real)} {ours:7.2f} us, llhttp {theirs:5.2f} us")
             ratios.append(f"{name}_w{int(real)}={ours / theirs:.1f}")
-    print("hotpath:", " ".join(ratios))
+    compiled = "no" if (client_module.__file__ or "").endswith(".py") else "yes"
+    print("hotpath:", " ".join(ratios), f"compiled={compiled} scanner={SCANNER}")
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol
 
 
 class HeaderField:
@@ -23,6 +23,50 @@ class PlainField(HeaderField):
 
     def __init__(self, name: bytes, value: bytes) -> None:
         super().__init__(name.lower(), value)
+
+
+class Lines(Protocol):
+    """The lines of one head where a scanner made no field of them; sets of kinds are as the scanner numbers them, a bit each."""
+
+    @property
+    def present(self) -> int:
+        """The kinds that occur."""
+
+    @property
+    def body(self) -> int:
+        """The body that the lines declare, as framing has it; 0 where they don't."""
+
+    @property
+    def host(self) -> bytes | None:
+        """The value of Host."""
+
+    def forwarded(self, drop: int, host: bytes, tail: bytes, /) -> bytes:
+        """Start line and lines but those of a kind in `drop`, Host's value replaced unless `host` is empty; then `tail`."""
+
+    def raw(self, drop: int, /) -> list[bytes]:
+        """The lines as they came, without those of a kind in `drop`."""
+
+    def kinds(self, mask: int, /) -> list[bytes]:
+        """The lines of a kind in `mask`, as they came."""
+
+    def table(self, codes: dict[bytes, int], /) -> Any:
+        """What `gather` wants of the names of a rule."""
+
+    def gather(self, names: Any, method: bytes, target: bytes, /) -> tuple[int, int, bool, bytes]:
+        """For a cache key: all flags, the partition, whether some identity isn't empty, and the octets to hash."""
+
+
+class Head:
+    """What the cores ask of a message's head: its lines where they are unread, and its fields, made when they are asked for."""
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: Lines | None) -> None:
+        self.lines = lines
+
+    @property
+    def fields(self) -> Sequence[HeaderField]:
+        raise NotImplementedError
 
 
 # Names that carry a caller's identity by custom. The first three are what partition PerCaller stands for.

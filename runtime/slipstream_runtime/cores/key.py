@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from slipstream_runtime.cores.directives import directives_of
-from slipstream_runtime.cores.fields import HeaderField
+from slipstream_runtime.cores.fields import Head, HeaderField
 from slipstream_runtime.cores.identity import (
     CONDITIONAL,
     CONTROL,
@@ -54,7 +54,7 @@ class CacheRequest:
 class KeyReader:
     """Reads requests for one cache rule."""
 
-    __slots__ = ("_base", "_by_name", "_empty", "_numbers", "_shared", "_whole_target", "interest")
+    __slots__ = ("_base", "_by_name", "_empty", "_numbers", "_shared", "_table", "_whole_target", "interest")
 
     def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
         self.interest = interest
@@ -62,8 +62,25 @@ class KeyReader:
         self._empty: list[bytes] = [b""] * (len(interest.keyed) + 2)  # method and target, by number what is keyed, the marker
         self._numbers: list[bytes] = [number.to_bytes(2, "big") for number in range(len(interest.keyed) + 1)]
         self._shared: bool = interest.shared
+        self._table: Any = None  # the names as unread lines want them
         self._whole_target: bool = whole_target
         self._base = hashlib.blake2b(b"%d:%b" % (len(identity), identity), digest_size=KEY_BYTES, key=secret)
+
+    def read_head(self, method: bytes, target: bytes, head: Head, has_body: bool) -> CacheRequest:
+        """As `read`, of a head whose lines may be unread."""
+        lines = head.lines
+        if lines is None:
+            return self.read(method, target, head.fields, has_body)
+        if self._table is None:
+            self._table = lines.table(self._by_name)
+        flags, partition, named, material = lines.gather(self._table, method, target if self._whole_target else target.partition(b"?")[0])
+        identified = self._shared or named
+        if flags & _PAST or not identified or has_body:
+            return CacheRequest(b"", partition, _reason(flags, identified, has_body))
+        request = self._request(material, partition, flags)
+        if flags & CONTROL:
+            _control(request, head.fields)
+        return request
 
     def read(self, method: bytes, target: bytes, fields: Sequence[HeaderField], has_body: bool = False) -> CacheRequest:
         """What the request asks. `target` is path and query as they go upstream."""
@@ -82,24 +99,29 @@ class KeyReader:
             if code & KEYED:
                 value = field.value
                 number = code >> FLAGS
-                parts[number] += self._numbers[number] + _length(value) + value
+                part = self._numbers[number] + _length(value) + value
+                parts[number] += part
                 if code & PARTITION:
-                    partition ^= hash((number, value))  # in any order, as the key
+                    partition ^= hash(part)  # in any order, as the key
                     identified = identified or value != b""
             flags |= code
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))
         if flags & CREDENTIAL:
             parts[-1] = b"\xff\xff"  # never mixes with answers to requests without one
+        request = self._request(b"".join(parts), partition, flags)
+        if flags & CONTROL:
+            _control(request, fields)
+        return request
+
+    def _request(self, material: bytes, partition: int, flags: int) -> CacheRequest:
         hasher = self._base.copy()
-        hasher.update(b"".join(parts))
+        hasher.update(material)
         request = CacheRequest(hasher.digest(), partition)
         if flags & CREDENTIAL:
             request.credential = True
         if flags & VALIDATING:
             request.conditional = True
-        if flags & CONTROL:
-            _control(request, fields)
         return request
 
 

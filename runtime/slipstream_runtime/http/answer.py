@@ -4,12 +4,32 @@ from __future__ import annotations
 
 from typing import Final
 
+from slipstream_runtime.cores.fields import Head, Lines
 from slipstream_runtime.http.errors import MalformedError
-from slipstream_runtime.http.fields import CONTENT_LENGTH, PLAIN, UPGRADE, VALUE, ConnectionField, Field, FieldMemo, LengthField
+from slipstream_runtime.http.fields import (
+    AGE,
+    CLOSE,
+    CONTENT_LENGTH,
+    DATE,
+    FRAMED,
+    GOVERNING,
+    HOST_FIELD,
+    NAMES,
+    OF_THE_HOP,
+    PLAIN,
+    UPGRADE,
+    VALUE,
+    ConnectionField,
+    Field,
+    FieldMemo,
+    LengthField,
+)
 from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_body
 from slipstream_runtime.http.heads import Limits
+from slipstream_runtime.http.scanner import NAMES_TABLE, SCAN, Scan
 
 MAX_STATUS_LINES: Final = 256
+_NOT_STORED: Final = OF_THE_HOP | 1 << CONTENT_LENGTH | 1 << AGE
 
 
 class StatusLine:
@@ -34,19 +54,46 @@ def parse_status_line(raw: bytes) -> StatusLine:
     return StatusLine(b"HTTP/1.1 " + code + b" " + reason, int(code), version == b"HTTP/1.1")
 
 
-class AnswerHead:
-    """One answer's head. `fields` may be forwarded, in order (Content-Length among them); `body` is as in framing."""
+class AnswerHead(Head):
+    """One answer's head. `fields` may be forwarded, in order (Content-Length among them); `body` is as in framing.
 
-    __slots__ = ("block", "body", "fields", "keep_alive", "line", "status", "upgrade")
+    Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
 
-    def __init__(self, line: StatusLine, fields: list[Field], block: bytes) -> None:
+    __slots__ = ("_fields", "_memo", "block", "body", "keep_alive", "line", "status", "upgrade")
+
+    def __init__(self, line: StatusLine, memo: FieldMemo, lines: Lines | None, block: bytes) -> None:
+        self.lines = lines  # as the base class would
         self.line = line
         self.status = line.status
-        self.fields = fields
         self.block = block  # start line and fields as they came where all of them may be forwarded, else empty
         self.body: int = UNTIL_CLOSE
         self.keep_alive = line.http11
         self.upgrade = b""
+        self._memo = memo
+        self._fields: list[Field] | None = None
+
+    @property
+    def fields(self) -> list[Field]:
+        fields = self._fields
+        if fields is None:
+            fields = [] if self.lines is None else self._memo.fields(self.lines.raw(OF_THE_HOP))
+            self._fields = fields
+        return fields
+
+    @property
+    def governing(self) -> list[Field]:
+        """At least those of `fields` that may say how long the answer lives, or that it can't be stored."""
+        lines = self.lines
+        if lines is None:
+            return self.fields
+        return self._memo.fields(lines.kinds(GOVERNING | 1 << DATE)) if lines.present & GOVERNING else []
+
+    def storable(self) -> bytes:
+        """Start line and fields as a store keeps them: Age is told anew each time, the length is that of the body as it was read."""
+        if self.lines is not None:
+            return self.lines.forwarded(_NOT_STORED, b"", b"")
+        kept = [field.raw for field in self.fields if field.kind != CONTENT_LENGTH and field.name != b"age"]
+        return b"\r\n".join([self.line.raw, *kept])
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case)."""
@@ -59,10 +106,12 @@ class AnswerHead:
 class AnswerScanner:
     """Scans heads of answers; remembers status lines and fields between them."""
 
-    __slots__ = ("_lines", "limits", "memo")
+    __slots__ = ("_lines", "_names", "_scan", "limits", "memo")
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, scan: Scan | None = SCAN) -> None:
         self.limits = limits or Limits()
+        self._scan = scan
+        self._names = None if scan is None else NAMES_TABLE(NAMES)
         self.memo = FieldMemo()
         self._lines: dict[bytes, StatusLine] = {}
 
@@ -76,12 +125,28 @@ class AnswerScanner:
 
     def scan(self, block: bytes, method: bytes) -> AnswerHead:
         """The head in `block` (without the empty line) of an answer to `method`; raises MalformedError."""
+        first = block.find(b"\r\n")
+        line = self.line(block if first < 0 else block[:first])
+        # A 1xx or 204 carries no length, whatever it says; a status line without a reason isn't sent on as it came.
+        if self._scan is not None and line.http11 and line.status >= 200 and line.status != 204 and len(line.raw) == first:
+            lines = self._scan(block, first, self._names, self.limits.fields)
+            if lines is not None:
+                present = lines.present
+                if not present >> HOST_FIELD & 1:
+                    head = AnswerHead(line, self.memo, lines, b"" if present & OF_THE_HOP else block)
+                    head.body = answer_body(method, line.status, lines.body if present & FRAMED else None)
+                    head.keep_alive = head.body != UNTIL_CLOSE and not present >> CLOSE & 1
+                    return head
+        return self._read(line, block, method)
+
+    def _read(self, line: StatusLine, block: bytes, method: bytes) -> AnswerHead:
         lines = block.split(b"\r\n")
-        line = self.line(lines.pop(0))
-        if len(lines) > self.limits.fields:
+        if len(lines) > self.limits.fields + 1:
             raise MalformedError(502, "too many header lines in an answer")
-        head = AnswerHead(line, self.memo.fields(lines), block)
-        special = [field for field in head.fields if field.kind]
+        del lines[0]
+        head = AnswerHead(line, self.memo, None, block)
+        fields = head._fields = self.memo.fields(lines)
+        special = [field for field in fields if field.kind]
         length: LengthField | None = None
         kept: Field | None = None
         for field in special:
@@ -96,7 +161,7 @@ class AnswerScanner:
             return _with_special(head, special, method)
         head.body = answer_body(method, line.status, length.number)
         if kept is not None:  # what many servers say in each answer: it isn't forwarded, and means nothing else
-            head.fields.remove(kept)
+            fields.remove(kept)
             head.block = block.replace(b"\r\n" + kept.raw, b"", 1)  # there is one such line, and no other can start as it does
         return head
 
@@ -118,7 +183,7 @@ def _with_special(head: AnswerHead, special: list[Field], method: bytes) -> Answ
     keeps_length = head.status >= 200 and head.status != 204  # RFC 9110 §8.6: the others carry none
     if not http11 or not keeps_length or any(field.kind not in PLAIN for field in special):
         head.block = b""
-        head.fields = [
+        head._fields = [
             field
             for field in head.fields
             if (keeps_length and field.kind == CONTENT_LENGTH) or (not field.kind and field.name not in nominated)

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import Final
 
+from slipstream_runtime.http.fields import CONDITION, OF_THE_HOP
 from slipstream_runtime.http.forward import END, VIA
 from slipstream_runtime.http.request import RequestHead
 
 CONDITIONS: Final = frozenset((b"if-none-match", b"if-modified-since"))
+_DROPPED: Final = OF_THE_HOP | 1 << CONDITION
 
 
 def conditional_request(head: RequestHead, host: bytes, conditions: bytes) -> bytes:
     """The head for the upstream; `conditions` are lines with a leading CRLF, maybe none. `host` replaces the client's Host unless empty."""
-    own = head.host
+    ordinary = head.lines
+    if ordinary is not None:
+        return ordinary.forwarded(_DROPPED, host, VIA + conditions + END)
+    own = head.host_field
     lines = [b"%b %b HTTP/1.1" % (head.line.method, head.line.target)]
     if host or own is None:
         lines.append(b"Host: " + host)

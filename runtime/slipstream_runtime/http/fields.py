@@ -46,6 +46,35 @@ KINDS: Final[dict[bytes, int]] = {
     b"x-envoy-expected-rq-timeout-ms": DEADLINE,
     b"x-envoy-upstream-rq-timeout-ms": DEADLINE,
 }
+# What Connection may say, and what a cache reads: kinds of `names`, never of a Field.
+CLOSE: Final = 9
+VARY: Final = 10
+SET_COOKIE: Final = 11
+CONTENT_RANGE: Final = 12
+CACHE_CONTROL: Final = 13
+EXPIRES: Final = 14
+AGE: Final = 15
+DATE: Final = 16
+VALIDATOR: Final = 17
+CONDITION: Final = 18  # that a cache may answer
+NAMES: Final[dict[bytes, int]] = KINDS | {
+    b"close": CLOSE,
+    b"vary": VARY,
+    b"set-cookie": SET_COOKIE,
+    b"content-range": CONTENT_RANGE,
+    b"cache-control": CACHE_CONTROL,
+    b"expires": EXPIRES,
+    b"age": AGE,
+    b"date": DATE,
+    b"etag": VALIDATOR,
+    b"last-modified": VALIDATOR,
+    b"if-none-match": CONDITION,
+    b"if-modified-since": CONDITION,
+}
+# As sets of kinds, a bit each (Lines.present, and what its methods take).
+FRAMED: Final = 1 << CONTENT_LENGTH | 1 << TRANSFER_ENCODING
+OF_THE_HOP: Final = 1 << TRANSFER_ENCODING | 1 << CONNECTION | 1 << HOP_BY_HOP | 1 << DEADLINE
+GOVERNING: Final = 1 << VARY | 1 << SET_COOKIE | 1 << CONTENT_RANGE | 1 << CACHE_CONTROL | 1 << EXPIRES | 1 << AGE | 1 << VALIDATOR
 SECRETS: Final = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"mcp-session-id", b"x-api-key"))
 MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer
 

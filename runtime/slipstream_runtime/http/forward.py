@@ -5,31 +5,38 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_runtime.http.answer import AnswerHead
+from slipstream_runtime.http.fields import OF_THE_HOP
 from slipstream_runtime.http.framing import CHUNKED, UNTIL_CLOSE
 from slipstream_runtime.http.request import RequestHead
 
 END: Final = b"\r\n\r\n"
 VIA: Final = b"\r\nVia: 1.1 slipstream"
 TRANSFER_CHUNKED: Final = b"\r\nTransfer-Encoding: chunked"
+_CHUNKED_END: Final = TRANSFER_CHUNKED + END
 CONNECTION_CLOSE: Final = b"\r\nConnection: close"
 CONNECTION_KEEP_ALIVE: Final = b"\r\nConnection: keep-alive"
 
 
+_VIA_END: Final = VIA + END
+_VIA_CHUNKED_END: Final = VIA + TRANSFER_CHUNKED + END
+
+
 def forwarded_request(head: RequestHead, host: bytes) -> bytes:
     """The head for the upstream; `host` replaces the client's Host unless empty."""
-    own = head.host
+    ordinary = head.lines
+    if ordinary is not None:  # it has Host, and neither Expect nor an upgrade
+        return ordinary.forwarded(OF_THE_HOP, host, _VIA_CHUNKED_END if head.body == CHUNKED else _VIA_END)
+    own = head.host_field
     if head.block and own is not None:
         block = head.block
         if host:  # Host is there exactly once, and no other line can start as it does
             block = block.replace(b"\r\n" + own.raw, b"\r\nHost: " + host, 1)
-        return block + VIA + END
+        return block + _VIA_END
     line = head.line
     lines = [b"%b %b HTTP/1.1" % (line.method, line.target)]
-    if host or own is None:
+    if own is None:
         lines.append(b"Host: " + host)
-        lines += [field.raw for field in head.fields if field is not own]
-    else:
-        lines += [field.raw for field in head.fields]
+    lines += [b"Host: " + host if host and field is own else field.raw for field in head.fields]
     block = b"\r\n".join(lines) + VIA
     if head.body == CHUNKED:
         block += TRANSFER_CHUNKED
@@ -42,10 +49,12 @@ def forwarded_request(head: RequestHead, host: bytes) -> bytes:
 
 def forwarded_answer(head: AnswerHead, extra: bytes, connection: bytes, chunked: bool) -> bytes:
     """The head for the client: what may be forwarded, our `extra` lines (each with a leading CRLF), `connection`, and our framing."""
-    block = head.block or b"\r\n".join([head.line.raw, *[field.raw for field in head.fields]])
-    if chunked:
-        return block + extra + connection + TRANSFER_CHUNKED + END
-    return block + extra + connection + END
+    tail = extra + connection + (_CHUNKED_END if chunked else END)
+    if head.block:
+        return head.block + tail
+    if head.lines is not None:
+        return head.lines.forwarded(OF_THE_HOP, b"", tail)
+    return b"\r\n".join([head.line.raw, *[field.raw for field in head.fields]]) + tail
 
 
 def switching(head: AnswerHead) -> bytes:

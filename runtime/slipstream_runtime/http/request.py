@@ -5,13 +5,17 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
+from slipstream_runtime.cores.fields import Head, Lines
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
+    CLOSE,
     CONTENT_LENGTH,
     DEADLINE,
     EXPECT,
     HOST,
     HOST_FIELD,
+    NAMES,
+    OF_THE_HOP,
     PLAIN,
     TOKEN,
     UPGRADE,
@@ -22,12 +26,14 @@ from slipstream_runtime.http.fields import (
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
 from slipstream_runtime.http.heads import Limits
+from slipstream_runtime.http.scanner import NAMES_TABLE, SCAN, Scan
 
 # Visible ASCII without `#`: what a request target may be made of (a fragment is never sent).
 TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
 MAX_REMEMBERED_LINE: Final = 512
 NO_TIMEOUT: Final = -1
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: more than a week is no deadline
+_ONLY_HOST: Final = 1 << HOST_FIELD
 
 
 class RequestLine:
@@ -80,25 +86,49 @@ def _origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
     return (path if path[:1] == b"/" else b"/" + path), authority
 
 
-class RequestHead:
-    """One request's head. `fields` are those that may be forwarded, in order (Host among them); `body` is as in framing."""
+class RequestHead(Head):
+    """One request's head. `fields` are those that may be forwarded, in order (Host among them); `body` is as in framing.
 
-    __slots__ = ("block", "body", "expects_continue", "fields", "host", "keep_alive", "line", "method", "notes", "timeout_ms", "until",
-                 "upgrade")  # fmt: skip
+    Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
 
-    def __init__(self, line: RequestLine, fields: list[Field], block: bytes) -> None:
+    __slots__ = ("_fields", "_host", "_memo", "block", "body", "expects_continue", "keep_alive", "line", "method", "notes", "timeout_ms",
+                 "until", "upgrade")  # fmt: skip
+
+    def __init__(self, line: RequestLine, memo: FieldMemo, lines: Lines | None, block: bytes) -> None:
+        self.lines = lines  # as the base class would
         self.line = line
         self.method = line.method
-        self.fields = fields
         self.block = block  # start line and fields as they came where all of them may be forwarded, else empty
         self.body: int = NO_BODY
         self.keep_alive = line.http11
         self.expects_continue = False
-        self.host: Field | None = None
         self.upgrade = b""
         self.timeout_ms: int = NO_TIMEOUT  # how long the caller waits, where it says so
         self.until = math.inf  # the same as a time, once the clock was asked
         self.notes = b""  # lines for the answer, whoever gives it
+        self._memo = memo
+        self._fields: list[Field] | None = None
+        self._host: Field | None = None
+
+    @property
+    def fields(self) -> list[Field]:
+        fields = self._fields
+        if fields is None:
+            fields = [] if self.lines is None else self._memo.fields(self.lines.raw(OF_THE_HOP))
+            self._fields = fields
+        return fields
+
+    @property
+    def host(self) -> bytes | None:
+        """Whom the client asks: the target's authority, or Host."""
+        if self.lines is not None:
+            return self.lines.host
+        return None if self._host is None else self._host.value
+
+    @property
+    def host_field(self) -> Field | None:
+        """Host among `fields`, where these were made at once."""
+        return self._host
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case)."""
@@ -111,10 +141,12 @@ class RequestHead:
 class RequestScanner:
     """Scans heads with one set of limits; remembers request lines and fields between them."""
 
-    __slots__ = ("_lines", "_max_lines", "limits", "memo")
+    __slots__ = ("_lines", "_max_lines", "_names", "_scan", "limits", "memo")
 
-    def __init__(self, limits: Limits | None = None, max_lines: int = 4096) -> None:
+    def __init__(self, limits: Limits | None = None, max_lines: int = 4096, scan: Scan | None = SCAN) -> None:
         self.limits = limits or Limits()
+        self._scan = scan
+        self._names = None if scan is None else NAMES_TABLE(NAMES)
         self.memo = FieldMemo()
         self._lines: dict[bytes, RequestLine] = {}
         self._max_lines = max_lines
@@ -131,20 +163,40 @@ class RequestScanner:
 
     def scan(self, block: bytes) -> RequestHead:
         """The head in `block` (start line and fields, without the empty line); raises MalformedError."""
+        first = block.find(b"\r\n")
+        line = self.line(block if first < 0 else block[:first])
+        if self._scan is not None and first >= 0 and line.http11 and not line.authority:
+            lines = self._scan(block, first, self._names, self.limits.fields)
+            if lines is not None:
+                present = lines.present
+                if present >> HOST_FIELD & 1:
+                    head = RequestHead(line, self.memo, lines, block)
+                    if present != _ONLY_HOST:
+                        head.body = lines.body
+                        head.keep_alive = not present >> CLOSE & 1
+                        if present >> DEADLINE & 1:
+                            for field in self.memo.fields(lines.kinds(1 << DEADLINE)):
+                                head.timeout_ms = _timeout(head.timeout_ms, field)
+                    return head
+        return self._read(line, block)
+
+    def _read(self, line: RequestLine, block: bytes) -> RequestHead:
         lines = block.split(b"\r\n")
-        line = self.line(lines.pop(0))
-        if len(lines) > self.limits.fields:
+        if len(lines) > self.limits.fields + 1:
             raise MalformedError(431, "too many header lines")
+        del lines[0]
         fields = self.memo.fields(lines)
         special = [field for field in fields if field.kind]
+        head = RequestHead(line, self.memo, None, block)
+        head._fields = fields
         if len(special) == 1 and special[0].kind == HOST_FIELD and line.http11 and not line.authority:
-            head = RequestHead(line, fields, block)
-            head.host = special[0]
-            return head
-        return _with_special(RequestHead(line, fields, block), special)
+            head._host = special[0]
+        else:
+            _with_special(head, special)
+        return head
 
 
-def _with_special(head: RequestHead, special: list[Field]) -> RequestHead:
+def _with_special(head: RequestHead, special: list[Field]) -> None:
     line = head.line
     declared = declared_body(special, line.http11)
     head.body = NO_BODY if declared is None else declared
@@ -153,7 +205,7 @@ def _with_special(head: RequestHead, special: list[Field]) -> RequestHead:
     for field in special:
         if field.kind == HOST_FIELD:
             hosts += 1
-            head.host = field
+            head._host = field
         elif isinstance(field, ConnectionField):
             nominated |= field.tokens
         elif field.kind == EXPECT:
@@ -165,14 +217,13 @@ def _with_special(head: RequestHead, special: list[Field]) -> RequestHead:
     if hosts > 1 or (not hosts and line.http11):
         raise MalformedError(400, "not exactly one Host")
     if line.authority:  # RFC 9112 §3.2.2: the target's authority wins over Host
-        head.host = parse_field(b"Host: " + line.authority)
+        head._host = parse_field(b"Host: " + line.authority)
     head.keep_alive = b"close" not in nominated and (line.http11 or b"keep-alive" in nominated)
     if b"upgrade" in nominated and line.http11 and head.body == NO_BODY:
         head.upgrade = _protocol(special)
     if line.authority or not line.http11 or any(field.kind not in PLAIN for field in special):
         head.block = b""
-        head.fields = _forwardable(head, nominated)
-    return head
+        head._fields = _forwardable(head, nominated)
 
 
 def _timeout(known: int, field: Field) -> int:
@@ -188,9 +239,12 @@ def _timeout(known: int, field: Field) -> int:
 
 def _forwardable(head: RequestHead, nominated: frozenset[bytes]) -> list[Field]:
     """What may go on: no hop-by-hop field, none that Connection names. Host and Content-Length are ours to keep, whatever it names."""
-    fields = [field for field in head.fields if field.kind == CONTENT_LENGTH or (not field.kind and field.name not in nominated)]
-    if head.host is not None:
-        fields.insert(0, head.host)
+    own = head._host
+    fields = [
+        field for field in head.fields if field is own or field.kind == CONTENT_LENGTH or (not field.kind and field.name not in nominated)
+    ]
+    if head.line.authority and own is not None:
+        fields.insert(0, own)
     return fields
 
 

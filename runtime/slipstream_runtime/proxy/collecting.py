@@ -5,7 +5,7 @@ from __future__ import annotations
 from slipstream_runtime.cores.freshness import Storing
 from slipstream_runtime.cores.store import Store
 from slipstream_runtime.http.answer import AnswerHead
-from slipstream_runtime.proxy.stored import storable_head, with_length
+from slipstream_runtime.proxy.stored import with_length
 
 
 class Collector:
@@ -16,7 +16,7 @@ class Collector:
     def __init__(self, store: Store, storing: Storing, head: AnswerHead) -> None:
         self.storing = storing
         self._store = store
-        self._head = storable_head(head)
+        self._head = head.storable()
         self._announced = max(head.body, 0)
         self._pieces: list[bytes] = []
         self._size = 0

@@ -69,9 +69,9 @@ class HttpService(Service):
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""
-        if head.host is None:
+        value = head.host
+        if value is None:
             return self._authority
-        value = head.host.value
         replacement = self._hosts.get(value)
         if replacement is None:
             replacement = self._authority if is_own(value) else b""

@@ -8,8 +8,6 @@ from slipstream_runtime.cores import cache_status
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.store import Entry
 from slipstream_runtime.cores.validators import not_modified, not_modified_head
-from slipstream_runtime.http.answer import AnswerHead
-from slipstream_runtime.http.fields import CONTENT_LENGTH
 from slipstream_runtime.http.forward import END
 from slipstream_runtime.http.request import RequestHead
 
@@ -34,11 +32,6 @@ def assembled(form: int, stored: bytes, lines: bytes, body: bytes) -> bytes:
     if form == WHOLE:
         return b"".join((stored, lines, END, body))
     return (not_modified_head(stored) if form == NOT_MODIFIED else stored) + lines + END
-
-
-def storable_head(head: AnswerHead) -> bytes:
-    """What is stored of a head: Age is told anew each time, the length is that of the body as it was read."""
-    return b"\r\n".join([head.line.raw, *[field.raw for field in head.fields if field.kind != CONTENT_LENGTH and field.name != b"age"]])
 
 
 def with_length(head: bytes, length: int) -> bytes:

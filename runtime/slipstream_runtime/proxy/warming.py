@@ -40,7 +40,7 @@ class Warmer:
         if head is None or operation is None or plan is None or plan.rule.policy != self._policy:
             self._refuse(target, "no rule of the policy takes it")
             return
-        request = plan.reader.read(GET, head.line.target, head.fields)
+        request = plan.reader.read_head(GET, head.line.target, head, False)
         if request.bypass:
             self._refuse(target, f"it goes past the cache: {request.bypass}")
             return

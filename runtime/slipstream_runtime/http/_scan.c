@@ -1,0 +1,204 @@
+/* One pass over the lines of a head. Takes only what the scanner in Python takes, with the same meaning; whatever is out of the ordinary
+(an error, too) is left to it by returning None, so that there is one place that says what is wrong.
+
+Every index is compared with the size of the block before it is read: nothing relies on a terminating octet. */
+#include "_lines.h"
+
+/* field-content of RFC 9110 section 5.5: tab, space, visible ASCII, obs-text. */
+static inline int is_value(uint8_t octet)
+{
+    return (octet >= 0x20 && octet != 0x7F) || octet == '\t';
+}
+
+/* reg-name, IP literals and a port (RFC 3986 section 3.2.2), as fields.HOST. */
+static inline int is_host(uint8_t octet)
+{
+    switch (octet) {
+    case '#':
+    case '^':
+    case '`':
+    case '|':
+        return 0;
+    case '(':
+    case ')':
+    case '[':
+    case ']':
+    case ':':
+    case ';':
+    case ',':
+    case '=':
+        return 1;
+    default:
+        return TOKEN[octet] != 0;
+    }
+}
+
+/* Sixteen octets, none of them a control: a loop that compilers turn into a few vector instructions. */
+static inline int sixteen_plain(const uint8_t *text)
+{
+    uint8_t bad = 0;
+    for (int i = 0; i < 16; i++)
+        bad |= (uint8_t)((text[i] < 0x20) | (text[i] == 0x7F));
+    return !bad;
+}
+
+static int equals(const uint8_t *text, uint32_t from, uint32_t to, const char *lowered)
+{
+    uint32_t size = (uint32_t)strlen(lowered);
+    if (to - from != size)
+        return 0;
+    for (uint32_t i = 0; i < size; i++)
+        if (TOKEN[text[from + i]] != (uint8_t)lowered[i])
+            return 0;
+    return 1;
+}
+
+/* What a line of a kind that frames or routes the message says; 0 where the scanner in Python has to look at it. */
+static int take_special(Lines *found, const uint8_t *text, const Line *line, int number)
+{
+    const unsigned int framed = 1u << CONTENT_LENGTH | 1u << TRANSFER_ENCODING;
+    switch (line->kind) {
+    case CONTENT_LENGTH: {
+        long long length = 0;
+        uint32_t size = line->value_end - line->value;
+        if (found->present & framed || size == 0 || size > 18)
+            return 0;
+        for (uint32_t i = line->value; i < line->value_end; i++) {
+            if (text[i] < '0' || text[i] > '9')
+                return 0;
+            length = length * 10 + (text[i] - '0');
+        }
+        found->body = length;
+        return 1;
+    }
+    case TRANSFER_ENCODING:
+        if (found->present & framed || !equals(text, line->value, line->value_end, "chunked"))
+            return 0;
+        found->body = CHUNKED;
+        return 1;
+    case CONNECTION:
+        if (equals(text, line->value, line->value_end, "close"))
+            found->present |= 1u << CLOSE;
+        else if (!equals(text, line->value, line->value_end, "keep-alive"))
+            return 0;
+        return 1;
+    case HOST_FIELD:
+        if (found->host >= 0)
+            return 0;
+        for (uint32_t i = line->value; i < line->value_end; i++)
+            if (!is_host(text[i]))
+                return 0;
+        found->host = number;
+        return 1;
+    case EXPECT:
+    case UPGRADE:
+        return 0;
+    default:
+        return 1; /* never forwarded, or only told to the caller */
+    }
+}
+
+/* The line at `at` (after a CRLF); where it ends, 0 where it isn't a good one. */
+static uint32_t take_line(const uint8_t *text, uint32_t at, uint32_t size, Line *line)
+{
+    uint32_t hash = HASH_START;
+    line->start = at;
+    for (; at < size && TOKEN[text[at]]; at++)
+        hash = HASH_STEP(hash, TOKEN[text[at]]);
+    if (at >= size || at == line->start || text[at] != ':')
+        return 0;
+    line->colon = at++;
+    line->hash = hash;
+    while (at < size && (text[at] == ' ' || text[at] == '\t'))
+        at++;
+    line->value = at;
+    for (;;) {
+        while (size - at >= 16 && sixteen_plain(text + at))
+            at += 16;
+        uint32_t stop = size - at > 16 ? at + 16 : size;
+        while (at < stop && is_value(text[at]))
+            at++;
+        if (at < stop || at == size)
+            break;
+    }
+    uint32_t end = at;
+    while (end > line->value && (text[end - 1] == ' ' || text[end - 1] == '\t'))
+        end--;
+    line->value_end = end;
+    return at;
+}
+
+/* scan(block, first, names, max_lines): the lines after block[:first], or None. */
+static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyBytes_CheckExact(args[0]) || !Py_IS_TYPE(args[2], &Names_Type)) {
+        PyErr_SetString(PyExc_TypeError, "scan(block: bytes, first: int, names: Names, max_lines: int)");
+        return NULL;
+    }
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    const Py_ssize_t first = PyLong_AsSsize_t(args[1]);
+    const Py_ssize_t max_lines = PyLong_AsSsize_t(args[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    if (first < 0 || first > size || size > INT32_MAX)
+        Py_RETURN_NONE;
+    const uint8_t *text = (const uint8_t *)PyBytes_AS_STRING(args[0]);
+    const Names *names = (const Names *)args[2];
+    Lines facts = {.host = -1};
+    Line line[MAX_LINES];
+    int number = 0;
+    uint32_t at = (uint32_t)first;
+    while (at < size) {
+        if (size - at < 2 || text[at] != '\r' || text[at + 1] != '\n' || number >= max_lines || number == MAX_LINES)
+            Py_RETURN_NONE;
+        Line *here = &line[number];
+        at = take_line(text, at + 2, (uint32_t)size, here);
+        if (at == 0)
+            Py_RETURN_NONE;
+        here->kind = names_code(names, text + here->start, here->colon - here->start, here->hash);
+        if (here->kind) {
+            if (here->kind > MAX_KIND || here->kind == CLOSE || !take_special(&facts, text, here, number))
+                Py_RETURN_NONE;
+            facts.present |= 1u << here->kind;
+        }
+        number++;
+    }
+    Lines *self = PyObject_NewVar(Lines, &Lines_Type, number);
+    if (self == NULL)
+        return NULL;
+    self->block = Py_NewRef(args[0]);
+    self->body = facts.body;
+    self->present = facts.present;
+    self->host = facts.host;
+    self->first = (uint32_t)first;
+    memcpy(self->line, line, (size_t)number * sizeof(Line));
+    return (PyObject *)self;
+}
+
+static PyMethodDef functions[] = {
+    {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL,
+     "scan(block, first, names, max_lines): the lines of block[first:] where they are ordinary, else None."},
+    {NULL, NULL, 0, NULL},
+};
+
+static struct PyModuleDef definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "slipstream_runtime.http._lines",
+    .m_doc = "The lines of a head in one pass: the ordinary ones fast, every other left to lines in Python.",
+    .m_size = -1,
+    .m_methods = functions,
+};
+
+PyMODINIT_FUNC PyInit__lines(void)
+{
+    if (PyType_Ready(&Names_Type) < 0 || PyType_Ready(&Lines_Type) < 0)
+        return NULL;
+    PyObject *module = PyModule_Create(&definition);
+    if (module == NULL)
+        return NULL;
+    if (PyModule_AddObjectRef(module, "Names", (PyObject *)&Names_Type) < 0 || PyModule_AddObjectRef(module, "Lines", (PyObject *)&Lines_Type) < 0) {
+        Py_DECREF(module);
+        return NULL;
+    }
+    return module;
+}
