@@ -4,6 +4,7 @@ Nothing of the parsing is written again here: buffers, cuts and the loop over pi
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 from slipstream_api.clock import ManualClock
@@ -192,7 +193,7 @@ _SWITCHED = Failure("Switched", 502, "http_protocol_error", "Reset", "", "a 101"
 def cut(data: bytes, places: list[int]) -> list[bytes]:
     """`data` cut at `places`."""
     at = [0, *sorted(places), len(data)]
-    return [data[start:end] for start, end in zip(at, at[1:], strict=False) if end > start]
+    return [data[start:end] for start, end in itertools.pairwise(at) if end > start]
 
 
 def requests_in(parts: list[bytes], context: Context | None = None) -> RequestRecorder:
