@@ -43,7 +43,7 @@ def answer_disagreements(data: bytes, method: bytes, end: bool, may_refuse: Iter
             if before is not None and before.complete:
                 found.append(f"{reference.name} ends the answer before byte {message.end}")
         reading = reference.answers(data, method, False)
-        if outcome.state == OPEN and reading is not None and reading.complete:
+        if not outcome.messages and outcome.state == OPEN and reading is not None and reading.complete:
             found.append(f"{reference.name} sees an answer where we wait")
     return found
 
