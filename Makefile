@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint compile test-compiled e2e bench soak images crds lock cluster-up cluster-down clean
+.PHONY: help setup demo test fuzz lint compile test-compiled e2e bench soak images crds lock cluster-up cluster-down clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -29,6 +29,10 @@ test: $(STAMP) ## unit, property, contract and integration tests, with coverage
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+FUZZ_SECONDS ?= 60
+fuzz: $(STAMP) ## mutated framing attacks for FUZZ_SECONDS; prints its seed, and how to see a finding again
+	PYTHONPATH=runtime:crds:. $(BIN)/python -m tests.property.http_fuzz $(FUZZ_SECONDS)
 
 lint: $(STAMP) ## ruff, mypy strict, import-linter, generated files are current
 	$(BIN)/ruff check .

@@ -1,0 +1,131 @@
+"""The corpus of framing attacks through our own parser and two others. What we accept ends where they end it, however it is cut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+import pytest
+
+from slipstream_runtime.http import answer, chunks, fields, request
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.fields import LengthField
+from slipstream_runtime.http.framing import CHUNKED
+from slipstream_runtime.proxy import client, upstream
+from tests.corpus.http import Case, answers, requests
+from tests.fakes.http_judge import answer_disagreements, request_disagreements
+from tests.fakes.http_wire import OPEN, answer_in, cut, octets, requests_in
+
+REQUESTS, ANSWERS = requests(), answers()
+
+
+def _id(case: Case) -> str:
+    return case.name
+
+
+@pytest.mark.parametrize("case", REQUESTS, ids=_id)
+def test_trap_39_a_request_is_framed_as_two_other_parsers_frame_it_or_refused(case: Case) -> None:
+    """And what the corpus says becomes of it."""
+    outcome = requests_in(octets(case.data)).outcome()
+    assert (len(outcome.messages), outcome.state) == (case.messages, case.state), case.rule
+    assert not any(message.start[1] == b"/smuggled" for message in outcome.messages)
+    if case.state == OPEN and case.messages:
+        assert outcome.messages[-1].start[1] == b"/next"
+    assert request_disagreements(case.data, case.strict) == []
+
+
+@pytest.mark.parametrize("case", ANSWERS, ids=_id)
+def test_trap_39_an_answer_is_framed_as_two_other_parsers_frame_it_or_refused(case: Case) -> None:
+    """And bytes behind it never become the next answer: the connection isn't reused."""
+    recorder = answer_in(octets(case.data), case.method, case.end)
+    outcome = recorder.outcome()
+    assert (len(outcome.messages), outcome.state) == (case.messages, case.state), case.rule
+    assert not any(b"smuggled" in message.body for message in outcome.messages)
+    assert not recorder.reusable
+    assert answer_disagreements(case.data, case.method, case.end, case.strict) == []
+
+
+@pytest.mark.parametrize("case", REQUESTS + ANSWERS, ids=_id)
+def test_trap_39_how_the_bytes_are_cut_changes_nothing(case: Case) -> None:
+    """Whole, byte by byte, and at random places."""
+    dice = Random(case.name)
+    cuts = [[case.data], *(cut(case.data, [dice.randrange(len(case.data)) for _ in range(dice.randint(1, 4))]) for _ in range(6))]
+    if case in REQUESTS:
+        read: Callable[[list[bytes]], Any] = lambda parts: requests_in(parts).outcome().readings()  # noqa: E731 - one of two
+    else:
+        read = lambda parts: answer_in(parts, case.method, case.end).outcome().readings()  # noqa: E731
+    byte_by_byte = read(octets(case.data))
+    assert [parts for parts in cuts if read(parts) != byte_by_byte] == []
+
+
+def _judged(case: Case) -> list[str]:
+    if case in REQUESTS:
+        return request_disagreements(case.data, case.strict)
+    return answer_disagreements(case.data, case.method, case.end, case.strict)
+
+
+def _length_wins(special: list[Any], http11: bool) -> int | None:
+    """CL before TE, the last length of several."""
+    lengths = [field.number for field in special if isinstance(field, LengthField)]
+    return lengths[-1] if lengths else CHUNKED if any(field.kind == fields.TRANSFER_ENCODING for field in special) else None
+
+
+def _any_end_of_line(data: bytes, start: int, seen: int, limits: Any) -> int:
+    """A CR alone ends the head as well."""
+    found = data.replace(b"\r\r\n", b"\r\n\r").find(b"\r\n\r", start)
+    return found if len(data) >= found + 4 else -1
+
+
+def _two_bytes_end_a_chunk(self: Any, data: bytes, at: int) -> int:
+    """Any two bytes after a chunk's data (GHSA-vqfr-h8mv-ghfj)."""
+    if self._state != chunks._DATA_END:
+        return int(STRICT_FEED_LINE(self, data, at))
+    taken = data[at : at + 2 - len(self._line)]
+    self._line += taken
+    if len(self._line) == 2:
+        self._line, self._state = b"", chunks._SIZE
+    return at + len(taken)
+
+
+def _size_as_python_reads_it(line: bytes) -> int:
+    """Signs, prefixes, underscores, spaces."""
+    try:
+        return max(0, int(line.partition(b";")[0], 16))
+    except ValueError:
+        raise MalformedError(400, "no number") from None
+
+
+def _lf_ends_a_line(self: Any, data: bytes, at: int) -> int:
+    """LF alone ends a line of the chunked coding."""
+    stop = data.find(b"\n", at)
+    if stop < 0:
+        self._line += data[at:]
+        return len(data)
+    line, self._line = self._line + data[at:stop], b""
+    self._take(line.removesuffix(b"\r"))
+    return stop + 1
+
+
+STRICT_FEED_LINE = chunks.ChunkDecoder._feed_line
+
+LENIENT: dict[str, list[tuple[Any, str, Any]]] = {
+    "length before chunked": [(request, "declared_body", _length_wins), (answer, "declared_body", _length_wins)],
+    "CR ends a head": [(client, "head_end", _any_end_of_line), (upstream, "head_end", _any_end_of_line)],
+    "sizes as Python reads them": [(chunks, "chunk_size", _size_as_python_reads_it)],
+    "anything behind a chunk": [(chunks.ChunkDecoder, "_feed_line", _two_bytes_end_a_chunk)],
+    "LF in an extension ends it": [
+        (chunks.ChunkDecoder, "_feed_line", _lf_ends_a_line),
+        (chunks.ChunkDecoder, "_check_unfinished", lambda self: None),
+    ],
+    "controls in values": [(fields, "VALUE", bytes(range(256)))],
+    "any octet in names": [(fields, "TOKEN", bytes(range(256)))],
+}
+
+
+@pytest.mark.parametrize("fault", LENIENT)
+def test_a_lenient_parser_fails_the_corpus(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: each leniency that has been an advisory somewhere is seen by a case of its own."""
+    for place, name, lenient in LENIENT[fault]:
+        monkeypatch.setattr(place, name, lenient)
+    assert any(_judged(case) for case in REQUESTS + ANSWERS)

@@ -1,0 +1,50 @@
+"""The fuzzer itself: a small budget of it in each run, and that it finds what it is for. `make fuzz` runs it for longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from slipstream_api.clock import ManualClock
+from slipstream_runtime.http import chunks
+from slipstream_runtime.http.heads import END_OF_HEAD
+from slipstream_runtime.proxy import client
+from slipstream_runtime.proxy.context import Context
+from tests.property.http_fuzz import check, leaked
+
+BUDGET = 1_500
+
+
+def explore(seed: str) -> None:
+    context = Context(ManualClock())
+    for number in range(BUDGET):
+        check(f"{seed}/{number}", context)
+
+
+def test_trap_39_nothing_is_found_in_a_small_budget() -> None:
+    """The same cases in every run."""
+    explore("make test")
+
+
+def test_parsing_leaves_nothing_behind() -> None:
+    """Twice as many messages, no more memory."""
+    assert leaked("leak", rounds=300) < 10_000
+
+
+def _forgets_where_it_was(data: bytes, start: int, seen: int, limits: Any) -> int:
+    """Looks for the end of a head only in what is new: one that was cut is missed."""
+    return data.find(END_OF_HEAD, max(start, seen))
+
+
+@pytest.mark.parametrize(
+    ("place", "name", "planted"),
+    [(client, "head_end", _forgets_where_it_was), (chunks, "chunk_size", lambda line: int(line or b"0", 16) % 4096)],
+    ids=["a cut end of a head is missed", "ValueError where MalformedError is due"],
+)
+def test_a_planted_fault_is_found(place: Any, name: str, planted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Negative control: one fault of memory between reads, one exception that nobody expects."""
+    monkeypatch.setattr(place, name, planted)
+    with pytest.raises((AssertionError, ValueError)):
+        explore("planted")
