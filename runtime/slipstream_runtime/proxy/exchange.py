@@ -264,7 +264,7 @@ class Exchange(Call):
         now = self._now()
         self._connection = None
         self._record(self._status, now)
-        self._service.figures.observe(now - self.started)
+        self._service.figures.observe(self.operation.name, now - self.started)
         self._end(client_finished=True)
 
     def _record(self, status: int, now: float) -> None:

@@ -14,6 +14,7 @@ from slipstream_runtime.proxy.answers import failure_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.failures import STARTING
+from slipstream_runtime.proxy.logged import LoggedClient, LoggedDoor
 from slipstream_runtime.proxy.parties import Door, Service
 
 BACKLOG: Final = 1024
@@ -68,7 +69,8 @@ class Listener(Door):
     def _accept(self) -> Any:
         if self._raw is not None:
             return self._raw()
-        return Client(self._context, self)
+        access = self._context.access
+        return Client(self._context, self) if access is None else LoggedClient(self._context, LoggedDoor(self), access)
 
 
 class _NoService(Service):

@@ -87,7 +87,7 @@ class HttpService(Service):
         return self._begin(cached, body, complete, now)
 
     def _hit(self, client: Client, head: RequestHead, entry: Entry, now: float) -> None:
-        self.figures.hits += 1
+        self.figures.hit(head.line.operation.name)
         keep = client.keeps(head)
         if keep and head.line.http11:
             client.send(rendered(entry, now))
