@@ -51,7 +51,7 @@ class PoolFigures:
         self.of(operation).hits += 1
 
     def observe(self, operation: str, seconds: float) -> None:
-        """One request that went to the upstream has ended."""
+        """One request that no store answered at once has its answer, whoever gave it."""
         figures = self.of(operation)
         figures.buckets[bucket(seconds)] += 1
         figures.seconds += seconds

@@ -264,7 +264,6 @@ class Exchange(Call):
         now = self._now()
         self._connection = None
         self._record(self._status, now)
-        self._service.figures.observe(self.operation.name, now - self.started)
         self._end(client_finished=True)
 
     def _record(self, status: int, now: float) -> None:
@@ -293,5 +292,7 @@ class Exchange(Call):
             self._write = None
         self._service.untrack(self)
         client, self.client = self.client, None
+        if client is not None:
+            self._service.figures.observe(self.operation.name, self._now() - self.started)
         if client is not None and client_finished:
             client.finished(self._keep)
