@@ -34,6 +34,11 @@ class _UnixConnection(http.client.HTTPConnection):
 
 def get(path: Path, url: str, query: dict[str, str] | None = None, headers: dict[str, str] | None = None) -> Any:
     """The JSON answer of a GET; raises NotRunning, or ValueError with the answer's own words."""
+    return json.loads(body(path, url, query, headers))
+
+
+def body(path: Path, url: str, query: dict[str, str] | None = None, headers: dict[str, str] | None = None) -> bytes:
+    """As `get`, whatever the answer is made of."""
     connection = _UnixConnection(path)
     try:
         connection.putrequest("GET", f"{url}?{urlencode(query)}" if query else url, skip_accept_encoding=True)  # no field of our own
@@ -41,7 +46,7 @@ def get(path: Path, url: str, query: dict[str, str] | None = None, headers: dict
             connection.putheader(name, value)
         connection.endheaders()
         answer = connection.getresponse()
-        body = answer.read()
+        data = answer.read()
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(
             f"no `slipstream run` at {path}: start one with `slipstream run -f manifests/samples`, or name its socket with --socket"
@@ -53,8 +58,8 @@ def get(path: Path, url: str, query: dict[str, str] | None = None, headers: dict
     finally:
         connection.close()
     if answer.status != 200:
-        raise ValueError(_words(body) or f"HTTP {answer.status}")
-    return json.loads(body)
+        raise ValueError(_words(data) or f"HTTP {answer.status}")
+    return data
 
 
 def _words(body: bytes) -> str:

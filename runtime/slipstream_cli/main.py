@@ -34,9 +34,10 @@ def register() -> None:
     from slipstream_cli.inspect import explain, status
     from slipstream_cli.loadtest import loadtest, report
     from slipstream_cli.run import run
+    from slipstream_cli.top import top
     from slipstream_cli.validate import validate
 
-    for command in (demo, run, validate, loadtest, report, explain, status):
+    for command in (demo, run, validate, loadtest, report, explain, status, top):
         app.command()(command)
 
 

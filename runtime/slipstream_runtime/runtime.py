@@ -14,7 +14,7 @@ from slipstream_api.sidecar import Bootstrap, Rejection, SidecarStatus
 from slipstream_runtime.control.commands import Command, CommandResult
 from slipstream_runtime.control.perform import perform
 from slipstream_runtime.observe.explain import explain
-from slipstream_runtime.observe.metrics import exposition
+from slipstream_runtime.observe.metrics import access_exposition, exposition
 from slipstream_runtime.observe.status import pool_status, rss_bytes
 from slipstream_runtime.places import Places
 from slipstream_runtime.pools import ConfigRefused, Pools
@@ -100,7 +100,8 @@ class Runtime:
 
     def metrics(self) -> bytes:
         """Prometheus text."""
-        return exposition(self.status(), self.pools.services, len(self.context.clients), self.context.refused)
+        page = exposition(self.status(), self.pools.services, len(self.context.clients), self.context.refused)
+        return page if self.context.access is None else page + access_exposition(self.context.access)
 
     def explain(self, method: str, url: str, pool: str = "", headers: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:
         """What would happen to a request; sends nothing and changes nothing."""

@@ -21,6 +21,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All of it. An `admin_host` of "" means every address of the pod."""
 
     bootstrap: Bootstrap | None = None
+    access_log: float = 0.0  # share of answers that get a line; 0: no access log
     config_dir: str = CONFIG_DIR
     admin_host: str = ""
     admin_port: int = ADMIN_PORT
@@ -35,6 +36,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     try:
         return Settings(
             bootstrap=bootstrap,
+            access_log=_share(environment),
             config_dir=environment.get("SLIPSTREAM_CONFIG_DIR", CONFIG_DIR),
             admin_host=environment.get("SLIPSTREAM_ADMIN_HOST", ""),
             admin_port=int(environment.get("SLIPSTREAM_ADMIN_PORT", str(ADMIN_PORT))),
@@ -44,6 +46,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         )
     except ValueError as error:
         raise SettingsError(f"SLIPSTREAM_ADMIN_PORT, _DRAIN_SECONDS and _MAX_CLIENTS must be numbers: {error}") from None
+
+
+def _share(environment: Mapping[str, str]) -> float:
+    text = environment.get("SLIPSTREAM_ACCESS_LOG", "0")
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0.0 <= share <= 1.0:
+        raise SettingsError(f"SLIPSTREAM_ACCESS_LOG={text}: a share of answers is due, from 0 (no access log) to 1 (all)")
+    return share
 
 
 def _bootstrap(environment: Mapping[str, str]) -> Bootstrap | None:

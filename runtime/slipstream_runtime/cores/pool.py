@@ -12,6 +12,7 @@ from typing import Final, Generic
 
 from slipstream_api.config import Limits
 from slipstream_runtime.cores.backoff import Backoff
+from slipstream_runtime.cores.buckets import bucket
 from slipstream_runtime.cores.slots import CLOSED, IDLE, IN_USE, C, PoolStats, Reason, Slot, W, Work
 
 __all__ = ["CLOSED", "IDLE", "IN_USE", "C", "PoolCore", "PoolStats", "Reason", "Slot", "W", "Work"]
@@ -110,6 +111,7 @@ class PoolCore(Generic[C, W]):
         deadline = min(deadline, now + self.limits.acquire_timeout_ms / 1_000)
         reason = self._refusal(deadline, now)
         if reason is not None:
+            self.stats.requests_refused += 1
             self._fail(work, waiter, reason)
             return self._finish(work)
         self._waiters[waiter] = (now, deadline)
@@ -279,6 +281,7 @@ class PoolCore(Generic[C, W]):
             slot.requests += 1
             self.in_use += 1
             self.stats.requests_wait_ms += (now - since) * 1_000
+            self.stats.waits[bucket(now - since)] += 1
             work.grant.append((waiter, slot))
             return
         if self._draining:

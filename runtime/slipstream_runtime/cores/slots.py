@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final, Generic, Literal, TypeVar
 
+from slipstream_runtime.cores.buckets import empty
+
 C = TypeVar("C")
 W = TypeVar("W", bound=Hashable)
 
@@ -56,9 +58,11 @@ class PoolStats:
         "requests_errors",
         "requests_num",
         "requests_queued",
+        "requests_refused",
         "requests_wait_ms",
         "returns_bad",
         "usage_ms",
+        "waits",
     )
 
     def __init__(self) -> None:
@@ -68,7 +72,9 @@ class PoolStats:
         self.connections_lost: int = 0  # closed by the upstream while idle
         self.requests_num: int = 0
         self.requests_queued: int = 0
+        self.requests_refused: int = 0  # at once, without waiting
         self.requests_wait_ms: float = 0.0
+        self.waits: list[int] = empty()  # of those that waited and got one, by duration
         self.requests_errors: int = 0  # that got no connection
         self.returns_bad: int = 0  # came back unusable
         self.usage_ms: float = 0.0

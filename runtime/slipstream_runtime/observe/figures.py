@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from typing import Final
 
-# Upper bounds in seconds: a hit or a call on loopback is below a millisecond, a default requestTimeout is 30 s.
-BOUNDS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+from slipstream_runtime.cores.buckets import bucket, empty
+
+MAX_OPERATIONS: Final = 64  # of a pool that are told apart: about 20 series each; those beyond are one, called OTHER
+OTHER: Final = "other"
+
+
+class OperationFigures:
+    """Of one operation in one pool."""
+
+    __slots__ = ("buckets", "hits", "seconds")
+
+    def __init__(self) -> None:
+        self.hits = 0  # answered from a store: no duration is measured, all are in the first bucket
+        self.buckets = empty()
+        self.seconds = 0.0
 
 
 class PoolFigures:
     """Of one pool; live as long as the pool."""
 
-    __slots__ = ("buckets", "by_class", "cancelled", "errors", "hits", "requests", "retries",
-                 "retries_answered", "retries_made", "retries_refused", "seconds", "transitions")  # fmt: skip
+    __slots__ = ("by_class", "cancelled", "errors", "hits", "operations", "requests", "retries", "retries_answered", "retries_made",
+                 "retries_refused", "transitions")  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = 0
-        self.hits = 0  # answered from a store: no duration is measured, all are in the first bucket
+        self.hits = 0  # answered from a store
         self.errors = 0  # answered by ourselves because the upstream didn't, or cut short
         self.retries = 0  # sent again after an idle connection proved closed
         self.retries_made = 0  # further attempts that a rule allowed
@@ -26,10 +38,24 @@ class PoolFigures:
         self.cancelled = 0  # the client left first
         self.transitions = 0  # of circuits
         self.by_class = [0] * 6  # the upstream's answers by status / 100
-        self.buckets = [0] * (len(BOUNDS) + 1)
-        self.seconds = 0.0
+        self.operations: dict[str, OperationFigures] = {}
 
-    def observe(self, seconds: float) -> None:
-        """One request that went to the upstream has ended."""
-        self.buckets[bisect_left(BOUNDS, seconds)] += 1
-        self.seconds += seconds
+    def of(self, operation: str) -> OperationFigures:
+        """An operation's own figures; as many as MAX_OPERATIONS and one, whatever configurations come and go."""
+        found = self.operations.get(operation)
+        if found is None:
+            if len(self.operations) >= MAX_OPERATIONS and operation != OTHER:
+                return self.of(OTHER)
+            found = self.operations[operation] = OperationFigures()
+        return found
+
+    def hit(self, operation: str) -> None:
+        """One request was answered from a store."""
+        self.hits += 1
+        self.of(operation).hits += 1
+
+    def observe(self, operation: str, seconds: float) -> None:
+        """One request that no store answered at once has its answer, whoever gave it."""
+        figures = self.of(operation)
+        figures.buckets[bucket(seconds)] += 1
+        figures.seconds += seconds

@@ -1,4 +1,5 @@
-"""Prometheus text from the plain counters, made when it is asked for. Labels are pools, policies and rules: as many as configured."""
+"""Prometheus text from the plain counters, made when it is asked for. Labels are pools, policies, rules and operations: as many as
+configured, and of operations a bounded number (figures)."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from slipstream_api.sidecar import PoolStatus, SidecarStatus
-from slipstream_runtime.observe.figures import BOUNDS, PoolFigures
+from slipstream_runtime.cores.buckets import BOUNDS
+from slipstream_runtime.observe.access import AccessLog
 from slipstream_runtime.proxy.service import HttpService
 
 STATES = ("Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed")
@@ -20,6 +22,25 @@ def exposition(status: SidecarStatus, services: Mapping[str, HttpService], clien
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(status, services, clients, refused))
     return generate_latest(registry)
+
+
+def access_exposition(access: AccessLog) -> bytes:
+    """Of the access log, where there is one."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_AccessLines(access))
+    return generate_latest(registry)
+
+
+class _AccessLines(Collector):
+    def __init__(self, access: AccessLog) -> None:
+        self._access = access
+
+    def collect(self) -> Iterator[Metric]:
+        lines = CounterMetricFamily("slipstream_access_log_lines", "Lines of the access log.", labels=["result"])
+        lines.add_metric(["kept"], self._access.kept)
+        lines.add_metric(["dropped"], self._access.dropped)
+        lines.add_metric(["suppressed"], self._access.suppressed)
+        yield lines
 
 
 class _Snapshot(Collector):
@@ -36,6 +57,7 @@ class _Snapshot(Collector):
         yield from _caches(self._status.pools)
         yield from _circuits(self._status.pools)
         yield from _requests(self._services)
+        yield from _durations(self._services)
 
 
 def _connections(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
@@ -99,7 +121,6 @@ def _requests(services: Mapping[str, HttpService]) -> Iterator[Metric]:
         labels=["pool", "outcome"],
     )
     refused = CounterMetricFamily("slipstream_retries_refused", "Attempts that weren't made, and why.", labels=["pool", "reason"])
-    seconds = HistogramMetricFamily("slipstream_request_seconds", "Duration of requests; a hit is in the first bucket.", labels=["pool"])
     for name, service in services.items():
         figures = service.figures
         total.add_metric([name], figures.requests)
@@ -110,14 +131,30 @@ def _requests(services: Mapping[str, HttpService]) -> Iterator[Metric]:
         retries.add_metric([name, "answered"], figures.retries_answered)
         for reason, times in figures.retries_refused.items():
             refused.add_metric([name, reason], times)
-        seconds.add_metric([name], _buckets(figures), figures.seconds)
-    yield from (total, errors, answers, retries, refused, seconds)
+    yield from (total, errors, answers, retries, refused)
 
 
-def _buckets(figures: PoolFigures) -> list[tuple[str, float]]:
-    """Cumulative, as Prometheus wants them."""
-    count, buckets = figures.hits, []
-    for bound, more in zip((*map(str, BOUNDS), "+Inf"), figures.buckets, strict=True):
+def _durations(services: Mapping[str, HttpService]) -> Iterator[Metric]:
+    labels = ["pool", "operation"]
+    hits = CounterMetricFamily("slipstream_hits", "Requests that were answered from a store.", labels=labels)
+    seconds = HistogramMetricFamily("slipstream_request_seconds", "Duration of requests; a hit is in the first bucket.", labels=labels)
+    wait = HistogramMetricFamily(
+        "slipstream_pool_wait_seconds", "Wait for a connection; one that was idle is in the first bucket.", labels=["pool"]
+    )
+    for name, service in services.items():
+        for operation, figures in service.figures.operations.items():
+            hits.add_metric([name, operation], figures.hits)
+            seconds.add_metric([name, operation], _buckets(figures.hits, figures.buckets), figures.seconds)
+        stats = service.pool.core.stats
+        at_once = stats.requests_num - stats.requests_queued - stats.requests_refused
+        wait.add_metric([name], _buckets(at_once, stats.waits), stats.requests_wait_ms / 1_000)
+    yield from (hits, seconds, wait)
+
+
+def _buckets(first: int, counts: list[int]) -> list[tuple[str, float]]:
+    """Cumulative, as Prometheus wants them; `first`: that many more in the first one."""
+    count, buckets = first, []
+    for bound, more in zip((*map(str, BOUNDS), "+Inf"), counts, strict=True):
         count += more
         buckets.append((bound, float(count)))
     return buckets

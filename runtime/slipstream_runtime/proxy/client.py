@@ -53,6 +53,9 @@ class Client:
         elif self.transport is not None:
             self.transport.write(data)
 
+    def granted(self) -> None:
+        """The request that waited for a connection has one; of interest to the access log only."""
+
     def keeps(self, head: RequestHead) -> bool:
         """Whether the connection can serve another request after the answer to this one; decided when its head is written."""
         if not head.keep_alive or self.context.draining:

@@ -10,6 +10,7 @@ from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.request import RequestScanner
 
 if TYPE_CHECKING:
+    from slipstream_runtime.observe.access import AccessLog
     from slipstream_runtime.proxy.client import Client
 
 IDLE_SECONDS: Final = 900.0  # a caller's pool keeps its connections; closing them early would race its next request
@@ -22,10 +23,11 @@ NEVER: Final = math.inf
 class Context:
     """One per runtime."""
 
-    __slots__ = ("answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "tunnels")
+    __slots__ = ("access", "answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "tunnels")
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.access: AccessLog | None = None  # set before the first listener opens; asked once a connection
         self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
         self.date = b""  # the header line of what we answer ourselves, renewed by the sweep
         self.requests = RequestScanner()

@@ -64,7 +64,8 @@ class PoolDriver(Owner):
     def released(self, connection: UpstreamConnection) -> None:
         slot = connection.slot
         assert slot is not None
-        work = self.core.put(slot, self._context.now)
+        # Who waits is told for how long: not as of the last sweep, which may be before it began to wait.
+        work = self.core.put(slot, self._context.clock.now() if self.core.waiting else self._context.now)
         if work is not None:
             self._apply(work)
 
@@ -108,6 +109,8 @@ class PoolDriver(Owner):
         for connection in work.close:
             connection.close()
         for waiter, slot in work.grant:
+            if waiter.client is not None:
+                waiter.client.granted()
             waiter.on_connection(slot.conn)
         for waiter, reason in work.fail:
             waiter.on_no_connection(self._failure(reason))

@@ -269,7 +269,6 @@ class Exchange(Sending):
         now = self._now()
         self._connection = None
         self._record(self._status, now)
-        self._service.figures.observe(now - self.started)
         self._end(client_finished=True)
 
     def _end(self, client_finished: bool) -> None:
@@ -291,5 +290,7 @@ class Exchange(Sending):
             self._write = None
         self._service.untrack(self)
         client, self.client = self.client, None
+        if client is not None:
+            self._service.figures.observe(self.operation.name, self._now() - self.started)
         if client is not None and client_finished:
             client.finished(self._keep)

@@ -75,3 +75,4 @@ class Door:
     """What a client came through; its service changes when a configuration is applied."""
 
     service: Service
+    pool: str

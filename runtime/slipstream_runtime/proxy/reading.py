@@ -74,7 +74,7 @@ def read(
 
 
 def _serve(service: HttpService, client: Client, head: RequestHead, request: CacheRequest, entry: Entry, now: float, detail: str) -> None:
-    service.figures.hits += 1
+    service.figures.hit(head.line.operation.name)
     keep = client.keeps(head)
     http11 = head.line.http11
     form = form_for(head, request, entry.head)

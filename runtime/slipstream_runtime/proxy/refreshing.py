@@ -40,12 +40,6 @@ class RefreshExchange(ValidatingExchange):
     def _missed(self) -> None:
         """Whom it is for was answered already."""
 
-    def _complete(self) -> None:
-        """It is nobody's request, so no request's duration."""
-        self._connection = None
-        self._record(self._status, self._now())
-        self._end(client_finished=False)
-
     def fail(self, failure: Failure) -> None:
         """Nobody's error: whoever waits falls back for itself, the next one who asks is served what there is."""
         followers = self._land_failure()

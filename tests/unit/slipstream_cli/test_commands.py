@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.fakes.commands import application, edit, samples
 
 RUNNER = CliRunner()
-COMMANDS = ("demo", "run", "validate", "loadtest", "report", "explain", "status", "version")
+COMMANDS = ("demo", "run", "validate", "loadtest", "report", "explain", "status", "top", "version")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -70,6 +70,12 @@ def test_what_nothing_enforces_yet_is_a_warning_and_no_problem(tmp_path: Path) -
         (("status", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("status", "--socket", "{tmp}/" + "long" * 30), "--socket"),
         (("status", "-o", "xml", "--socket", "{tmp}/none.sock"), "text or json"),
+        (("top", "--once", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
+        (("top", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
+        (("top", "-o", "json"), "add --once"),
+        (("top", "--once", "-o", "xml"), "text or json"),
+        (("top", "--interval", "0"), "at least 0.1"),
+        (("top", "--interval", "nan"), "at least 0.1"),
         (("explain", "/", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("explain", "/", "-H", "nonsense", "--socket", "{tmp}/none.sock"), "X-Session-Id: me"),
         (("loadtest", "-f", "{samples}", "--socket", "{tmp}/none.sock"), "slipstream run -f"),

@@ -1,0 +1,161 @@
+"""A client connection whose answers are told to the access log: looks at what passes and changes nothing. Used only where the log is on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.observe.access import AccessLog, Line, cache_outcome, trace_id
+from slipstream_runtime.proxy.client import Client
+from slipstream_runtime.proxy.context import Context
+from slipstream_runtime.proxy.parties import Call, Door, Service
+
+CACHE_STATUS: Final = b"\r\nCache-Status: slipstream;"
+REASON: Final = b"\r\nX-Slipstream-Reason: "
+
+
+class LoggedDoor(Door):
+    """Stands in for another door, so that a client hears of its requests."""
+
+    def __init__(self, door: Door) -> None:
+        self.service = _Noting(door)
+
+
+class _Noting(Service):
+    """The service that is in force behind the door, and a note of what it is asked."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> Call | None:
+        assert isinstance(client, LoggedClient)
+        client.asked(head, self._door.pool)
+        call = self._door.service.handle(client, head, body, complete)
+        client.routed(head)
+        return call
+
+
+class LoggedClient(Client):
+    """One request at a time, as its base says; `_head` is that of the one under way."""
+
+    __slots__ = ("_access", "_began", "_cache", "_first", "_head", "_operation", "_pool", "_queued", "_reason", "_sent", "_status")
+
+    def __init__(self, context: Context, door: Door, access: AccessLog) -> None:
+        super().__init__(context, door)
+        self._access = access
+        self._head: RequestHead | None = None
+        self._pool: str = ""
+        self._operation: str = ""
+        self._began: float = 0.0
+        self._queued: float = -1.0  # below 0: it didn't wait
+        self._first: float = 0.0
+        self._status: int = 0
+        self._sent: int = 0
+        self._cache: bytes = b""
+        self._reason: bytes = b""
+
+    def asked(self, head: RequestHead, pool: str) -> None:
+        """A request begins."""
+        self._head, self._pool, self._operation = head, pool, ""
+        self._began = self.context.clock.now()
+        self._queued = -1.0
+        self._first = 0.0
+        self._status = self._sent = 0
+        self._cache = self._reason = b""
+
+    def routed(self, head: RequestHead) -> None:
+        """Its operation is known: read at once, since the line is shared by all requests that are spelt alike, in every pool."""
+        if self._head is head:
+            self._operation = _operation(head)
+
+    def granted(self) -> None:
+        self._queued = self.context.clock.now() - self._began
+
+    def send(self, data: bytes) -> None:
+        if self._head is not None:
+            if self._status < 200:
+                self._opened(data)
+            self._sent += len(data)
+        super().send(data)
+
+    def _opened(self, data: bytes) -> None:
+        """An answer's head, which always comes in one piece."""
+        self._status = int(data[9:12])
+        self._first = self.context.clock.now() - self._began
+        end = data.find(b"\r\n\r\n")
+        self._cache = _value(data, CACHE_STATUS, end)
+        self._reason = _value(data, REASON, end)
+
+    # -- ends: the line is made before the base goes on, maybe with the next request ------------------------------------------
+
+    def finished(self, keep: bool) -> None:
+        self._tell("complete")
+        super().finished(keep)
+
+    def abort(self) -> None:
+        self._tell("cut")
+        super().abort()
+
+    def detach(self) -> tuple[asyncio.Transport, bytes]:
+        self._tell("complete")
+        return super().detach()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._tell("client-gone")
+        super().connection_lost(error)
+
+    def _refuse(self, error: MalformedError) -> None:
+        if self._head is None and self._access.wanted(False, self.context.clock.now()):
+            told = Line(
+                time=self._access.stamp(),
+                pool="",
+                operation="",
+                status=error.status,
+                end="complete",
+                total_seconds=0.0,
+                bytes=0,
+                reason="BadRequest",
+            )
+            self._access.add(told)
+        super()._refuse(error)
+
+    def _tell(self, end: str) -> None:
+        head, self._head = self._head, None
+        if head is None:
+            return
+        now = self.context.clock.now()
+        failed = end == "cut" or self._status >= 500 or self._reason != b""
+        if not self._access.wanted(failed, now):
+            return
+        told = Line(
+            time=self._access.stamp(),
+            pool=self._pool,
+            operation=self._operation or _operation(head),
+            status=self._status,
+            end=end,
+            total_seconds=round(now - self._began, 6),
+            bytes=self._sent,
+            cache=cache_outcome(self._cache) if self._cache else None,
+            reason=self._reason.decode("latin-1") or None,
+            queue_seconds=round(self._queued, 6) if self._queued >= 0 else None,
+            first_byte_seconds=round(self._first, 6) if self._status else None,
+            trace_id=trace_id(head.value(b"traceparent")),
+        )
+        self._access.add(told)
+
+
+def _operation(head: RequestHead) -> str:
+    operation = head.line.operation
+    return "" if operation is None else str(operation.name)
+
+
+def _value(data: bytes, name: bytes, end: int) -> bytes:
+    """What follows `name` on its line, before `end`; the last such line, since ours comes after the upstream's."""
+    at = data.rfind(name, 0, end)
+    if at < 0:
+        return b""
+    after = at + len(name)
+    stop = data.find(b"\r\n", after)
+    return data[after - 1 : stop] if name[-1:] == b";" else data[after:stop]

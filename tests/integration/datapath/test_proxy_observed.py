@@ -1,0 +1,277 @@
+"""What is told of requests on real sockets: lines of the access log, durations by operation, waits; and traces that pass untouched."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from slipstream_api.clock import ManualClock
+from slipstream_api.config import BreakerRule, Limits
+from slipstream_runtime.observe.access import AccessLog
+from slipstream_runtime.proxy.client import Client
+from slipstream_runtime.proxy.logged import LoggedClient
+from tests.fakes.loops import on_uvloop
+from tests.fakes.proxied import Proxied, cache_rule, free_port, proxied
+from tests.fakes.raw_upstream import Connection, RawUpstream
+
+TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
+PARENT = b"traceparent: 00-" + TRACE + b"-00f067aa0ba902b7-01\r\n"
+SECRETS = b"Authorization: Bearer s3cret\r\nCookie: id=s3cret\r\nX-Session-Id: s3cret\r\n"
+
+
+def logged(proxy: Proxied, share: float = 1.0, roll: float = 0.5) -> AccessLog:
+    """Of the connections that come from now on."""
+    access = proxy.runtime.context.access = AccessLog(share, lambda: roll)
+    return access
+
+
+def lines(access: AccessLog) -> list[dict[str, Any]]:
+    return [msgspec.json.decode(line) for line in access.take().splitlines()]
+
+
+async def until(holds: Any) -> None:
+    while not holds():
+        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+
+def metrics(proxy: Proxied) -> dict[str, dict[tuple[str, ...], float]]:
+    """Samples by name and label values (in order of the labels' names), as a Prometheus would read them."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(proxy.runtime.metrics().decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found
+
+
+@on_uvloop
+async def test_each_answer_is_one_line_and_says_nothing_of_the_caller() -> None:
+    """A miss, a hit, and one past the cache; what was asked is told by the operation alone."""
+    clock = ManualClock()
+    async with RawUpstream() as up, proxied(up.port, clock=clock, cache=(cache_rule(),)) as proxy:
+        access = logged(proxy)
+        caller = await proxy.caller()
+        answers = [await caller.ask(path, PARENT + extra) for path, extra in ((b"/c", b""), (b"/c", b""), (b"/d?token=s3cret", SECRETS))]
+        assert [answer.status for answer in answers] == [200] * 3
+        await until(lambda: access.kept == 3)
+        data = access.take()
+    told = [msgspec.json.decode(line) for line in data.splitlines()]
+    assert [(one["pool"], one["operation"], one["status"], one.get("cache")) for one in told] == [
+        ("m", "GET /c", 200, "uri-miss"),
+        ("m", "GET /c", 200, "hit"),
+        ("m", "GET *", 200, None),
+    ]
+    assert {one["traceId"] for one in told} == {TRACE.decode()}
+    assert {one["end"] for one in told} == {"complete"}
+    assert all(one["bytes"] > 40 for one in told)
+    assert "queueSeconds" in told[0]  # it dialled
+    assert "queueSeconds" not in told[1]
+    assert "queueSeconds" not in told[2]
+    assert not any(word in data for word in (b"s3cret", b"token", b"/d"))
+
+
+@on_uvloop
+async def test_durations_are_split() -> None:
+    """Wait, first byte, last byte: each at its time on the clock."""
+    clock = ManualClock()
+    asked, go, more, gone = asyncio.Event(), asyncio.Event(), asyncio.Event(), asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        connection.answer()
+        await connection.request()
+        asked.set()
+        await go.wait()
+        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+        await more.wait()
+        connection.send(b"b")
+        await connection.request()
+        connection.answer()
+        await gone.wait()
+
+    async with RawUpstream(script) as up, proxied(up.port, clock=clock, limits=Limits(max_connections=1)) as proxy:
+        access = logged(proxy)
+        first, second = await proxy.caller(), await proxy.caller()
+        await first.ask()
+        first.get(b"/slow")
+        await asked.wait()
+        second.get(b"/waits")
+        await until(lambda: proxy.core.waiting == 1)
+        clock.advance(1.0)
+        go.set()
+        await first.reader.readuntil(b"\r\n\r\na")
+        clock.advance(2.0)
+        more.set()
+        assert await first.reader.readexactly(1) == b"b"
+        await second.answer()
+        told = lines(access)
+        gone.set()
+        sums = metrics(proxy)["slipstream_pool_wait_seconds_sum"]
+        waits = metrics(proxy)["slipstream_pool_wait_seconds_count"]
+    slow, waited = told[1], told[2]
+    assert (slow["firstByteSeconds"], slow["totalSeconds"]) == (1.0, 3.0)
+    assert "queueSeconds" not in slow
+    assert (waited["queueSeconds"], waited["firstByteSeconds"], waited["totalSeconds"]) == (3.0, 3.0, 3.0)
+    assert (sums["m",], waits["m",]) == (3.0, 3.0)
+
+
+@on_uvloop
+async def test_failures_are_told_where_nothing_else_is() -> None:
+    """Of our own, of the upstream, and an answer that was cut short; a client that leaves isn't one."""
+    hung = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        while True:
+            head = await connection.head()
+            if b"/cut" in head:
+                connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")
+                return
+            if b"/hang" in head:
+                hung.set()
+                await connection.gone()
+                return
+            connection.answer(b"", status=b"500 No" if b"/500" in head else b"200 OK")
+
+    async with RawUpstream(script) as up, proxied(up.port) as proxy:
+        access = logged(proxy, share=0.01)
+        caller = await proxy.caller()
+        for path in (b"/", b"/500"):
+            await caller.ask(path)
+        caller.get(b"/cut")
+        assert (await caller.reader.read(1 << 16)).endswith(b"half")
+        leaver = await proxy.caller()
+        leaver.get(b"/hang")
+        await hung.wait()
+        leaver.leave()
+        await until(lambda: proxy.service.figures.cancelled == 1)
+        told = lines(access)
+    assert [(one["status"], one["end"]) for one in told] == [(500, "complete"), (200, "cut")]
+
+    async with proxied(free_port()) as proxy:
+        access = logged(proxy, share=0.01)
+        caller = await proxy.caller()
+        assert (await caller.ask()).status == 502
+        (one,) = lines(access)
+    assert (one["status"], one["reason"], one["end"]) == (502, "ConnectionRefused", "complete")
+
+
+@on_uvloop
+async def test_a_client_that_leaves_and_a_request_that_is_none_have_lines_too() -> None:
+    """Status 0: nothing was sent."""
+    hung = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.head()
+        hung.set()
+        await connection.gone()
+
+    async with RawUpstream(script) as up, proxied(up.port) as proxy:
+        access = logged(proxy)
+        caller = await proxy.caller()
+        caller.get(b"/hang")
+        await hung.wait()
+        caller.leave()
+        await until(lambda: access.kept == 1)
+        bad = await proxy.caller()
+        bad.send(b"no request\r\n\r\n")
+        assert (await bad.answer()).status == 400
+        told = lines(access)
+    assert [(one["status"], one["end"], one.get("reason")) for one in told] == [(0, "client-gone", None), (400, "complete", "BadRequest")]
+
+
+@on_uvloop
+async def test_an_upgrade_and_pipelined_requests_are_a_line_each() -> None:
+    """Of the tunnel only the switch is told."""
+
+    async def script(connection: Connection) -> None:
+        while True:
+            head = await connection.head()
+            if b"Upgrade" in head:
+                connection.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")
+                await connection.gone()
+                return
+            connection.answer()
+
+    async with RawUpstream(script) as up, proxied(up.port) as proxy:
+        access = logged(proxy)
+        caller = await proxy.caller()
+        caller.get(b"/1")
+        caller.get(b"/2")
+        for _ in range(2):
+            await caller.answer()
+        caller.get(b"/up", b"Connection: upgrade\r\nUpgrade: x\r\n")
+        assert (await caller.answer()).status == 101
+        told = lines(access)
+    assert [one["status"] for one in told] == [200, 200, 101]
+
+
+@on_uvloop
+async def test_off_a_connection_is_the_plain_one() -> None:
+    """Nothing is asked on a request's path; on, it is another class: the test could tell."""
+    async with RawUpstream() as up, proxied(up.port) as proxy:
+        await (await proxy.caller()).ask()
+        assert {type(client) for client in proxy.runtime.context.clients} == {Client}
+        logged(proxy)
+        await (await proxy.caller()).ask()
+        assert {type(client) for client in proxy.runtime.context.clients} == {Client, LoggedClient}
+
+
+@on_uvloop
+async def test_trace_context_goes_on_as_it_came() -> None:
+    """Octet for octet, also what isn't valid or isn't in the usual case, through a miss and past the cache."""
+    fields = (
+        b"TraceParent: 00-" + TRACE + b"-00f067aa0ba902b7-01\r\n",
+        b"tracestate: congo=t61rcWkgMzE,rojo=00f067aa0ba902b7\r\n",
+        b"tracestate: other=1\r\n",
+    )
+    seen: list[bytes] = []
+
+    async def script(connection: Connection) -> None:
+        while True:
+            seen.append(await connection.head())
+            connection.answer()
+
+    async with RawUpstream(script) as up, proxied(up.port, cache=(cache_rule(),)) as proxy:
+        logged(proxy)
+        caller = await proxy.caller()
+        for path in (b"/c", b"/d"):
+            await caller.ask(path, b"".join(fields))
+        await caller.ask(b"/e")
+    assert [b"".join(fields) in head for head in seen] == [True, True, False]
+
+
+@on_uvloop
+async def test_hits_and_durations_are_counted_by_operation() -> None:
+    """A path that no rule names is no label; the page is one that Prometheus reads."""
+    async with RawUpstream() as up, proxied(up.port, cache=(cache_rule(),)) as proxy:
+        caller = await proxy.caller()
+        for path in (b"/c", b"/c", b"/c", b"/x1", b"/x2"):
+            await caller.ask(path)
+        found = metrics(proxy)
+    assert found["slipstream_hits_total"] == {("GET /c", "m"): 2.0, ("GET *", "m"): 0.0}
+    assert found["slipstream_request_seconds_count"] == {("GET /c", "m"): 3.0, ("GET *", "m"): 2.0}
+    for labels, count in found["slipstream_request_seconds_count"].items():
+        assert found["slipstream_request_seconds_bucket"]["+Inf", *labels] == count
+    assert found["slipstream_pool_wait_seconds_count"] == {("m",): 3.0}
+    assert "slipstream_access_log_lines_total" not in found
+
+
+@on_uvloop
+async def test_failures_have_durations_and_refusals_are_no_waits() -> None:
+    """Slow failures would be missing from a p95; who got no connection isn't among those who waited for one."""
+    async with proxied(free_port(), breakers=(BreakerRule(name="b", policy="b"),)) as proxy:
+        caller = await proxy.caller()
+        for _ in range(3):
+            assert (await caller.ask()).status in (502, 503)
+        found = metrics(proxy)
+    assert found["slipstream_pool_wait_seconds_count"]["m",] <= 1.0
+    assert found["slipstream_requests_total"]["m",] == found["slipstream_request_seconds_count"]["GET *", "m"] == 3.0
+
+
+def test_the_parser_reads_more_than_names() -> None:
+    """The check above can fail: a page that isn't one is refused."""
+    with pytest.raises(ValueError, match=r"\w"):
+        list(text_string_to_metric_families('a{b="c} 1\n'))
