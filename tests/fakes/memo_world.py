@@ -130,6 +130,14 @@ class World:
             self.end(0, False)
             await quiet()
 
+    async def abandoned(self) -> None:
+        """By the caller that made the call, while another one waits for it."""
+        await quiet()
+        self.ask("a", "large")
+        self.ask("a", "large")
+        await quiet()
+        self.cancel(-2)
+
     async def outage(self, seconds: float) -> None:
         """What is known, and `seconds` later nothing any more."""
         for failed in (False, True):
