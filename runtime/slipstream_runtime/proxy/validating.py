@@ -13,7 +13,7 @@ from slipstream_runtime.cores.store import Entry, Store
 from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.http.conditional import conditional_request
 from slipstream_runtime.http.request import RequestHead
-from slipstream_runtime.proxy.caching import CachedExchange
+from slipstream_runtime.proxy.caching import PASSING, CachedExchange
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.exchange import QUEUED
 from slipstream_runtime.proxy.stored import CACHE_STATUS
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
 
 NOT_MODIFIED: Final = 304
+SERVER_ERROR: Final = 500
 
 
 class ValidatingExchange(CachedExchange):
@@ -82,14 +83,18 @@ class ValidatingExchange(CachedExchange):
         detail = self._store.put(key, self._plan, snapshot, storing, status, head, body, now)
         self._plan.counters.revalidated += 1
         if detail:
-            if storing.detail:
-                self._store.drop(key)
             self._give_up(detail, now)
         else:
             self._land(head, body, NOT_MODIFIED)
         line = cache_status.forwarded(self._reason, stored=not detail, status=NOT_MODIFIED, detail=detail)
         self._send_stored(head, body, CACHE_STATUS + line)
         self._complete()
+
+    def _give_up(self, detail: str, now: float) -> None:
+        """What isn't stored may still say that what is stored is no longer right: a 403, a 404, a `no-store`. An error says nothing."""
+        super()._give_up(detail, now)
+        if self._status < SERVER_ERROR and detail not in PASSING:
+            self._store.drop(self._request.key)
 
     def _land(self, head: bytes, body: bytes, status: int) -> None:
         self.fresh = True

@@ -26,7 +26,7 @@ async def stuck(progress: list[int]) -> int:
 
 
 @on_uvloop
-async def test_a_slow_reader_stops_the_upstream() -> None:
+async def test_trap_40_a_slow_reader_stops_the_upstream() -> None:
     """50 MB for a client that doesn't read: the proxy holds a bounded part, and afterwards all of it arrives."""
     sent = [0]
 

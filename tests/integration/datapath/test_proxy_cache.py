@@ -70,7 +70,7 @@ async def per_session(connection: Connection) -> None:
 
 
 @on_uvloop
-async def test_sessions_never_see_each_others_answers() -> None:
+async def test_trap_02_sessions_never_see_each_others_answers() -> None:
     """Many at once, cold and warm: each answer carries who asked."""
     leak: list[bytes] = []
     async with RawUpstream(per_session) as up, proxied(up.port, cache=(BY_SESSION,)) as proxy:
@@ -92,7 +92,7 @@ async def test_the_check_for_leaks_can_fail() -> None:
 
 
 @on_uvloop
-async def test_a_herd_on_a_cold_key_asks_the_upstream_once() -> None:
+async def test_trap_13_a_herd_on_a_cold_key_asks_the_upstream_once() -> None:
     """And goes on when the one who asked leaves."""
     release, calls = asyncio.Event(), 0
 

@@ -36,7 +36,7 @@ def stale_after_one(reset: bool) -> object:
 
 @pytest.mark.parametrize("reset", [False, True], ids=["FIN", "RST"])
 @on_uvloop
-async def test_a_read_on_a_connection_that_died_idle_is_sent_once_more(reset: bool) -> None:
+async def test_trap_31_a_read_on_a_connection_that_died_idle_is_sent_once_more(reset: bool) -> None:
     """On a new connection; the caller sees nothing of it."""
     async with RawUpstream(stale_after_one(reset)) as up, proxied(up.port) as proxy:
         caller = await proxy.caller()
@@ -101,7 +101,7 @@ async def test_a_broken_answer_is_a_502_that_says_why(answer: bytes, error: byte
 
 @pytest.mark.parametrize("answer", [b"Content-Length: 10\r\n\r\nhalf", b"Transfer-Encoding: chunked\r\n\r\n4\r\nhalf\r\n"])
 @on_uvloop
-async def test_half_an_answer_is_never_taken_for_a_whole(answer: bytes) -> None:
+async def test_trap_15_half_an_answer_is_never_taken_for_a_whole(answer: bytes) -> None:
     """The client's connection is cut, and nothing is stored."""
 
     async def script(connection: Connection) -> None:
@@ -204,7 +204,7 @@ async def queued(proxy: Proxied, caller: object) -> bool:
 
 @pytest.mark.parametrize("phase", ["queued", "asked", "streaming", "sending"])
 @on_uvloop
-async def test_a_client_that_leaves_gives_everything_back(phase: str) -> None:
+async def test_trap_33_a_client_that_leaves_gives_everything_back(phase: str) -> None:
     """Whenever it does; the upstream's connection is closed, never reused, and no breaker hears of it."""
     reached, gone = asyncio.Event(), asyncio.Event()
 

@@ -169,6 +169,24 @@ async def test_what_must_be_revalidated_is_never_served_stale() -> None:
 
 
 @on_uvloop
+async def test_trap_04_who_may_no_longer_see_it_gets_the_refusal_and_nothing_old_afterwards() -> None:
+    """A 403 to the same caller ends what was stored for it: no later failure is answered with it."""
+    clock, origin = ManualClock(), Origin()
+    rule = cache_rule(stale_if_error_ms=600_000, partition=Partition(type="PerCaller"))
+    async with RawUpstream(origin) as up, proxied(up.port, clock=clock, cache=(rule,)) as proxy:
+        caller = await proxy.caller()
+        asker = b"Authorization: one\r\n"
+        await caller.ask(b"/c", asker)
+        clock.advance(61)
+        origin.status = b"503 Busy"
+        assert (await caller.ask(b"/c", asker)).body == b"a"
+        origin.status = b"403 Forbidden"
+        assert (await caller.ask(b"/c", asker)).status == 403
+        origin.status = b"503 Busy"
+        assert (await caller.ask(b"/c", asker)).status == 503
+
+
+@on_uvloop
 async def test_a_request_may_take_what_is_past_its_time() -> None:
     """max-stale: without a call to the upstream; only-if-cached with it is content too."""
     clock, origin = ManualClock(), Origin()

@@ -209,7 +209,7 @@ async def test_raw_ports_forward_bytes(tmp_path: Path) -> None:
         await writer.wait_closed()
 
 
-async def test_sigterm_lets_the_request_under_way_end(tmp_path: Path) -> None:
+async def test_trap_45_sigterm_lets_the_request_under_way_end(tmp_path: Path) -> None:
     """Not ready at once; the answer arrives whole and says close; exit code 0."""
     asked, release = asyncio.Event(), asyncio.Event()
 
