@@ -240,6 +240,7 @@ async def test_trace_context_goes_on_as_it_came() -> None:
         for path in (b"/c", b"/d"):
             await caller.ask(path, b"".join(fields))
         await caller.ask(b"/e")
+        await caller.ask(b"/c", PARENT.replace(b"4b", b"4c"))  # another trace, the same question
     assert [b"".join(fields) in head for head in seen] == [True, True, False]
 
 
