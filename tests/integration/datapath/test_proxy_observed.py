@@ -209,6 +209,25 @@ async def test_an_upgrade_and_pipelined_requests_are_a_line_each() -> None:
 
 
 @on_uvloop
+async def test_an_interim_answer_is_not_the_answer() -> None:
+    """Its status isn't told, and its bytes are."""
+
+    async def script(connection: Connection) -> None:
+        await connection.head()
+        connection.send(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n")
+        connection.answer(b"", status=b"404 Not Found")
+        await connection.gone()
+
+    async with RawUpstream(script) as up, proxied(up.port) as proxy:
+        access = logged(proxy)
+        caller = await proxy.caller()
+        assert [(await caller.ask()).status, (await caller.answer()).status] == [103, 404]
+        (one,) = lines(access)
+    assert one["status"] == 404
+    assert one["bytes"] > len(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n")
+
+
+@on_uvloop
 async def test_off_a_connection_is_the_plain_one() -> None:
     """Nothing is asked on a request's path; on, it is another class: the test could tell."""
     async with RawUpstream() as up, proxied(up.port) as proxy:
@@ -240,6 +259,7 @@ async def test_trace_context_goes_on_as_it_came() -> None:
         for path in (b"/c", b"/d"):
             await caller.ask(path, b"".join(fields))
         await caller.ask(b"/e")
+        await caller.ask(b"/c", PARENT.replace(b"4b", b"4c"))  # another trace, the same question
     assert [b"".join(fields) in head for head in seen] == [True, True, False]
 
 
