@@ -116,7 +116,7 @@ class RequestRecorder(Service):
         return None
 
     def complete(self, head: RequestHead, body: bytes) -> None:
-        authority = head.host.value if head.host is not None else b""
+        authority = head.host or b""
         self.messages.append(Message((head.method, head.line.target, authority), body, self.fed))
 
     def feed(self, data: bytes) -> None:
