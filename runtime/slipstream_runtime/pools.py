@@ -12,7 +12,7 @@ from typing import Final
 from slipstream_api.config import Limits, Pool, RuntimeConfig, StoreConfig, Upstream
 from slipstream_api.fallbacks import dead_ends
 from slipstream_runtime.compression import codec_of
-from slipstream_runtime.cores.circuits import Failures
+from slipstream_runtime.cores.outcomes import Failures
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
 from slipstream_runtime.proxy.context import Context

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from slipstream_runtime.cores.breaker import REFUSED, Breaker, Transition
+from slipstream_runtime.cores.breaker import REFUSED, Breaker
+from slipstream_runtime.cores.transition import Transition
 from tests.fakes.cores import Dice, a_breaker_rule
 
 

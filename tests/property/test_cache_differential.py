@@ -1,6 +1,7 @@
 """What may be stored, and for how long, against another reading of RFC 9111: hishel's state machine, as a shared cache.
 
-Where it says no, so do we; where both store, we never keep longer. Where only we say no, the reason is one that we chose to be strict in."""
+Where it says no, so do we; where both store, we never keep longer. Where only we say no, the reason is one in which we chose to be
+strict."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from slipstream_api import config
-from slipstream_runtime.cores.breaker import REFUSED, UNCOUNTED, Breaker, Transition
+from slipstream_runtime.cores.breaker import REFUSED, UNCOUNTED, Breaker
+from slipstream_runtime.cores.transition import Transition
 from tests.fakes.cores import Dice, a_breaker_rule
 
 ALLOWED = {("Closed", "Open"), ("Open", "HalfOpen"), ("HalfOpen", "Open"), ("HalfOpen", "Closed")}

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipstream_api.clock import ManualClock
-from slipstream_runtime.cores.breaker import Transition
+from slipstream_runtime.cores.transition import Transition
 from slipstream_runtime.library import Call, CircuitBreaker, CircuitOpen, PoolTimeout
 from tests.fakes.mutants import caught
 

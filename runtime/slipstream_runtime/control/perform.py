@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from slipstream_runtime.control.commands import Command, CommandResult
-from slipstream_runtime.cores.breaker import Force
+from slipstream_runtime.cores.transition import Force
 from slipstream_runtime.proxy.service import HttpService
 
 

@@ -13,13 +13,12 @@ generation, and of probes whose lease ran out, are ignored. `release` gives a pe
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final, Literal
+from typing import Final
 
 from slipstream_api import config
+from slipstream_runtime.cores.outcomes import Failures
+from slipstream_runtime.cores.transition import Force, State, Transition
 from slipstream_runtime.cores.window import FAILED, SLOW, Window, window
-
-State = Literal["Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed"]
-Force = Literal["", "ForcedOpen", "ForcedClosed"]
 
 REFUSED: Final = -1  # the call must not be made
 UNCOUNTED: Final = 0  # the call may be made, its result means nothing
@@ -31,52 +30,12 @@ def _forced_by(rule: config.BreakerRule) -> Force:
     return mode if mode == "ForcedOpen" or mode == "ForcedClosed" else ""
 
 
-class Transition:
-    """A change of state, for logs and events."""
-
-    __slots__ = ("after", "before", "calls", "failures", "operation", "reason", "rule", "slow")
-
-    def __init__(self, breaker: Breaker, before: State, after: State, reason: str) -> None:
-        self.rule = breaker.rule.name
-        self.operation = breaker.operation
-        self.before: State = before
-        self.after: State = after
-        self.reason = reason
-        self.calls: int = breaker.window.calls
-        self.failures: int = breaker.window.failures
-        self.slow: int = breaker.window.slow
-
-
 class Breaker:
     """The circuit of `rule`, or of one operation under it. Counters: `trips`, `refused`, `would_refuse` (in Shadow)."""
 
-    __slots__ = (
-        "_asked_until",
-        "_base",
-        "_consecutive",
-        "_forced",
-        "_good",
-        "_hold",
-        "_lease",
-        "_leases",
-        "_on_transition",
-        "_open_until",
-        "_random",
-        "_results",
-        "_serial",
-        "_since",
-        "_slow_after",
-        "_state",
-        "_streak",
-        "operation",
-        "refused",
-        "rule",
-        "shadow",
-        "trips",
-        "under_way",
-        "window",
-        "would_refuse",
-    )
+    __slots__ = ("_asked_until", "_base", "_consecutive", "_forced", "_good", "_hold", "_lease", "_leases", "_most", "_on_transition",
+                 "_open_until", "_random", "_results", "_serial", "_since", "_slow_after", "_state", "_streak", "failures", "operation",
+                 "refused", "rule", "shadow", "trips", "under_way", "window", "would_refuse")  # fmt: skip
 
     def __init__(
         self,
@@ -88,6 +47,7 @@ class Breaker:
         lease: float = LEASE_SECONDS,
     ) -> None:
         self.rule = rule
+        self.failures = Failures(rule.failure_on)
         self.operation = operation
         self._random = random
         self._on_transition = on_transition
@@ -112,6 +72,7 @@ class Breaker:
         self.under_way: int = 0  # calls, as their owner counts them
         self.shadow: bool = rule.mode == "Shadow"
         self._slow_after: float = rule.trip.slow_call_duration_ms / 1_000
+        self._most: int = rule.max_concurrent_calls
 
     # What the data path calls
 
@@ -155,7 +116,7 @@ class Breaker:
     @property
     def full(self) -> bool:
         """As many calls are under way as the rule lets be."""
-        return 0 < self.rule.max_concurrent_calls <= self.under_way and not self.shadow
+        return 0 < self._most <= self.under_way and not self.shadow
 
     def lets_all(self, now: float) -> bool:
         """Whether calls go through that are no probes."""
@@ -210,6 +171,8 @@ class Breaker:
         if not same_window:
             self.window = window(rule.window, now)
         self.rule = rule
+        self.failures = Failures(rule.failure_on)
+        self._most = rule.max_concurrent_calls
         self._hold = self._forced or _forced_by(rule)
         self.shadow = rule.mode == "Shadow"
         self._slow_after = rule.trip.slow_call_duration_ms / 1_000
@@ -248,10 +211,12 @@ class Breaker:
         counted = self.window
         counted.record((FAILED if failed else 0) | (SLOW if slow else 0), now)
         self._consecutive = self._consecutive + 1 if failed else 0
+        if not failed and not counted.failures and not counted.slow:
+            return
         trip = self.rule.trip
         if failed and trip.consecutive_failures and self._consecutive >= trip.consecutive_failures:
             self._open(now, "consecutive-failures")
-        elif (counted.failures or counted.slow) and counted.calls >= self._minimum():
+        elif counted.calls >= self._minimum():
             percent = 100
             if trip.failure_rate_percent and counted.failures * percent >= trip.failure_rate_percent * counted.calls:
                 self._open(now, "failure-rate")
@@ -311,4 +276,4 @@ class Breaker:
 
     def _announce(self, before: State, after: State, reason: str) -> None:
         if before != after:
-            self._on_transition(Transition(self, before, after, reason))
+            self._on_transition(Transition(self.rule.name, self.operation, before, after, reason, self.window))

@@ -1,4 +1,4 @@
-"""All circuits of one pool: one per rule, or per operation under it, bounded; with what counts as a failure. Pure."""
+"""All circuits of one pool: one per rule, or per operation under it, bounded. Pure."""
 
 from __future__ import annotations
 
@@ -7,46 +7,23 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from slipstream_api import config
-from slipstream_runtime.cores.breaker import LEASE_SECONDS, Breaker, Force, Transition
+from slipstream_runtime.cores.breaker import LEASE_SECONDS, Breaker
+from slipstream_runtime.cores.transition import Force, Transition
 
 MAX_CIRCUITS: Final = 512  # of operations, per pool; names come from rules, so this is a backstop
 MAX_TRANSITIONS: Final = 256  # kept until they are drained
 _LOOKED_AT: Final = 8  # when one must go: so many of the least recently used, to spare one that isn't closed
 
 
-class Failures:
-    """What counts as a failure of the upstream, by rule."""
-
-    __slots__ = ("_errors", "_statuses")
-
-    def __init__(self, failure_on: config.FailureOn) -> None:
-        statuses: set[int] = set()
-        for text in failure_on.statuses:
-            if text[1:].lower() == "xx":
-                statuses.update(range(int(text[0]) * 100, int(text[0]) * 100 + 100))
-            else:
-                statuses.add(int(text))
-        self._statuses: frozenset[int] = frozenset(statuses)
-        self._errors: frozenset[str] = frozenset(failure_on.errors)
-
-    def status(self, status: int) -> bool:
-        return status in self._statuses
-
-    def error(self, error: str) -> bool:
-        """`error` is Connect, Timeout or Reset; what isn't listed is to be released, not recorded."""
-        return error in self._errors
-
-
 class Circuits:
     """The circuits of one pool; they outlive reloads as long as their rule's name and scope stay."""
 
-    __slots__ = ("_failures", "_lease", "_operations", "_random", "_rules", "_settings", "evictions", "transitions")
+    __slots__ = ("_lease", "_operations", "_random", "_rules", "_settings", "evictions", "transitions")
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self._lease: float = LEASE_SECONDS
         self._settings: dict[str, config.BreakerRule] = {}
-        self._failures: dict[str, Failures] = {}
         self._rules: dict[str, Breaker] = {}
         self._operations: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
         self.transitions: deque[Transition] = deque(maxlen=MAX_TRANSITIONS)
@@ -57,7 +34,6 @@ class Circuits:
         kept = {rule.name: rule for rule in rules}
         self._settings = kept
         self._lease = lease
-        self._failures = {rule.name: Failures(rule.failure_on) for rule in rules}
         for name in [name for name in self._rules if name not in kept or kept[name].scope != "Rule"]:
             del self._rules[name]
         for key in [key for key in self._operations if key[0] not in kept or kept[key[0]].scope != "Operation"]:
@@ -84,10 +60,6 @@ class Circuits:
             self._evict(now)
         breaker = self._operations[circuit] = self._new(rule, operation, now)
         return breaker
-
-    def failures(self, rule: str) -> Failures | None:
-        """What counts as a failure under a rule."""
-        return self._failures.get(rule)
 
     def all(self) -> list[Breaker]:
         """For status and metrics: by rule, then by operation."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from slipstream_api import config
 
@@ -11,35 +11,39 @@ FAILED: Final = 1
 SLOW: Final = 2
 
 
-class Window(Protocol):
-    """`calls`, `failures`, `slow`: totals as of the last `record` or `roll`."""
+class Window:
+    """`calls`, `failures`, `slow`: totals as of the last `record` or `roll`. A class and not a protocol, as proxy/parties.py says why."""
 
-    calls: int
-    failures: int
-    slow: int
+    __slots__ = ("calls", "failures", "slow")
 
-    def record(self, outcome: int, now: float) -> None:
-        """Adds a call: FAILED | SLOW."""
-
-    def roll(self, now: float) -> None:
-        """Forgets what is too old."""
-
-    def clear(self) -> None:
-        """Forgets everything."""
-
-
-class CountWindow:
-    """The last `size` calls."""
-
-    __slots__ = ("_at", "_ring", "calls", "failures", "size", "slow")
-
-    def __init__(self, size: int) -> None:
-        self.size: int = size
-        self._ring = bytearray(size)
-        self._at: int = 0
+    def __init__(self) -> None:
         self.calls: int = 0
         self.failures: int = 0
         self.slow: int = 0
+
+    def record(self, outcome: int, now: float) -> None:
+        """Adds a call: FAILED | SLOW."""
+        raise NotImplementedError
+
+    def roll(self, now: float) -> None:
+        """Forgets what is too old."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        raise NotImplementedError
+
+
+class CountWindow(Window):
+    """The last `size` calls."""
+
+    __slots__ = ("_at", "_ring", "size")
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.size: int = size
+        self._ring = bytearray(size)
+        self._at: int = 0
 
     def record(self, outcome: int, now: float) -> None:
         at = self._at
@@ -63,12 +67,13 @@ class CountWindow:
         self.calls = self.failures = self.slow = 0
 
 
-class TimeWindow:
+class TimeWindow(Window):
     """The calls of the last `duration` seconds, in BUCKETS buckets: the oldest leaves whole."""
 
-    __slots__ = ("_at", "_calls", "_failures", "_slow", "_turn", "_width", "calls", "duration", "failures", "slow")
+    __slots__ = ("_at", "_calls", "_failures", "_slow", "_turn", "_width", "duration")
 
     def __init__(self, duration: float, now: float) -> None:
+        super().__init__()
         self.duration: float = duration
         self._width: float = duration / BUCKETS
         self._calls: list[int] = [0] * BUCKETS
@@ -76,9 +81,6 @@ class TimeWindow:
         self._slow: list[int] = [0] * BUCKETS
         self._at: int = 0
         self._turn: float = now + self._width  # when the present bucket ends
-        self.calls: int = 0
-        self.failures: int = 0
-        self.slow: int = 0
 
     def record(self, outcome: int, now: float) -> None:
         if now >= self._turn:

@@ -14,7 +14,8 @@ from types import TracebackType
 from typing import Any, Final, ParamSpec, Self, TypeVar, Unpack, cast
 
 from slipstream_api.clock import Clock, MonotonicClock
-from slipstream_runtime.cores.breaker import REFUSED, Breaker, State, Transition
+from slipstream_runtime.cores.breaker import REFUSED, Breaker
+from slipstream_runtime.cores.transition import State, Transition
 from slipstream_runtime.library.circuit_rule import CircuitOptions, complete, rule
 from slipstream_runtime.library.errors import CircuitOpen, LocalRefusal
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from slipstream_runtime.cores.breaker import UNCOUNTED, Breaker
-from slipstream_runtime.cores.circuits import Circuits
 from slipstream_runtime.proxy.failures import Failure
 
 
 class Permit:
     """`number` is UNCOUNTED where the result means nothing."""
 
-    __slots__ = ("_breaker", "_circuits", "_number", "_started")
+    __slots__ = ("_breaker", "_number", "_started")
 
-    def __init__(self, circuits: Circuits, breaker: Breaker, number: int, started: float) -> None:
-        self._circuits = circuits
+    def __init__(self, breaker: Breaker, number: int, started: float) -> None:
         self._breaker = breaker
         self._number = number
         self._started = started
@@ -22,13 +20,12 @@ class Permit:
         """The upstream answered: an outcome, whatever it said."""
         if self._number == UNCOUNTED:
             return
-        failures = self._circuits.failures(self._breaker.rule.name)
-        self._breaker.record(self._number, failures is not None and failures.status(status), now - self._started, now)
+        breaker = self._breaker
+        breaker.record(self._number, breaker.failures.status(status), now - self._started, now)
 
     def failed(self, failure: Failure, now: float) -> None:
         """No answer: an outcome where the rule lists this class of error; our own overload never is one."""
-        failures = self._circuits.failures(self._breaker.rule.name)
-        if self._number != UNCOUNTED and failures is not None and failure.error_class and failures.error(failure.error_class):
+        if self._number != UNCOUNTED and failure.error_class and self._breaker.failures.error(failure.error_class):
             self._breaker.record(self._number, True, now - self._started, now)
         else:
             self.release()

@@ -132,7 +132,7 @@ class Sending(Call):
         if number == REFUSED:
             self.fail(failures.CIRCUIT_OPEN)
             return False
-        self._permit = Permit(self._service.circuits, breaker, number, now)
+        self._permit = Permit(breaker, number, now)
         return True
 
     def _acquire(self, now: float, fresh: bool) -> None:

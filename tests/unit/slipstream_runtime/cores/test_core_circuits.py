@@ -6,7 +6,8 @@ import pytest
 
 from slipstream_api import config
 from slipstream_runtime.cores.breaker import REFUSED
-from slipstream_runtime.cores.circuits import MAX_CIRCUITS, MAX_TRANSITIONS, Circuits, Failures
+from slipstream_runtime.cores.circuits import MAX_CIRCUITS, MAX_TRANSITIONS, Circuits
+from slipstream_runtime.cores.outcomes import Failures
 from tests.fakes.cores import Dice, a_breaker_rule
 
 NOW = 1_000.0
@@ -103,6 +104,7 @@ def test_statuses_are_failures_by_class_or_by_number(status: int, failed: bool) 
 
 def test_errors_are_failures_where_listed() -> None:
     """Others are to be released."""
-    failures = some(a_breaker_rule(failure_on=config.FailureOn(errors=("Connect",)))).failures("default")
-    assert failures is not None
+    breaker = some(a_breaker_rule(failure_on=config.FailureOn(errors=("Connect",)))).get(("default", ""), NOW)
+    assert breaker is not None
+    failures = breaker.failures
     assert (failures.error("Connect"), failures.error("Timeout")) == (True, False)
