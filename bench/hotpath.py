@@ -79,7 +79,9 @@ async def path(rules: bool) -> tuple[Runtime, Any, list[Any]]:
     """A runtime with cache, breaker and pool (or with the pool alone), whose upstream is a list of connections to answer."""
     asked: list[Any] = []
 
-    async def connect(self: Dialer, factory: Callable[[], Any], upstream: Upstream, timeout: float) -> tuple[Any, Any]:
+    async def connect(
+        self: Dialer, factory: Callable[[], Any], upstream: Upstream, timeout: float, loads: object = None
+    ) -> tuple[Any, Any]:
         protocol, wire = factory(), Wire(asked)
         wire.protocol = protocol
         protocol.connection_made(wire)
