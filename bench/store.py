@@ -29,6 +29,7 @@ from slipstream_api import config
 from slipstream_runtime import compression
 from slipstream_runtime.cores import store as module
 from slipstream_runtime.cores.freshness import Storing
+from slipstream_runtime.cores.grace import Grace
 from slipstream_runtime.cores.plan import CachePlan, PoolCache
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import ENTRY_OVERHEAD, Store
@@ -39,6 +40,9 @@ MATCH = config.Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path=
 PARTITION = config.Partition(type="Header", headers=("X-Session-Id",))
 RULE = config.CacheRule(name="r", policy="p", store="p", match=MATCH, ttl_ms=300_000, partition=PARTITION, tags=("events", "all"))
 POOL = config.Pool(name="m", upstream=config.Upstream(host="m", port=80), cache_rules=(RULE,))
+
+
+GRACE = Grace(0.0, 60.0, 60.0, 0.0)
 
 
 class World:
@@ -57,7 +61,7 @@ class World:
     def put(self, number: int, now: float) -> None:
         generations, plan, roll = self.cache.generations, self.plan, self.random.random
         snapshot = generations.capture(plan.tags, hash((1, number % CALLERS)), "/recall")
-        storing = Storing("", now, 300.0 - 30 * roll(), 0.01 * roll(), 60.0)
+        storing = Storing("", now, 300.0 - 30 * roll(), 0.01 * roll(), GRACE)
         head, body = number.to_bytes(8, "big").ljust(HEAD, b"h"), number.to_bytes(8, "big").ljust(BODY, b"b")
         self.store.put(self.key(number), plan, snapshot, storing, 200, head, body, now)
 
