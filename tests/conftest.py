@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 
 # pytest-asyncio asks for the current loop before it sets its own; on Python 3.11 that makes one, which nobody closes (a warning, an error).
 asyncio.set_event_loop(None)
+
+# A run that a script put in the background ignores Ctrl-C, and so would every process that a test starts to see what it does at Ctrl-C.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
