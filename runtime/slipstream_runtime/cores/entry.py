@@ -64,11 +64,6 @@ class Entry(msgspec.Struct, gc=False, eq=False):
         """What it counts against the bounds."""
         return entry_size(len(self.head), len(self.data))
 
-    @property
-    def snapshot(self) -> Snapshot:
-        """What it was read against, for explaining; `current` costs less."""
-        return self.plan.cache.generations.restore(self.marks, self.plan.tags)
-
     def current(self) -> bool:
         """Nothing that it depends on was invalidated since it was read."""
         plan = self.plan

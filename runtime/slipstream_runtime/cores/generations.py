@@ -137,10 +137,6 @@ class Generations:
         """Marks of now for what `holds`: nothing happened to it since."""
         return self.epoch << EPOCH_SHIFT | marks & (1 << EPOCH_SHIFT) - 1
 
-    def restore(self, marks: int, tags: tuple[int, ...]) -> Snapshot:
-        """The snapshot with these marks; of its partition's hash only the stripe is left."""
-        return Snapshot(self, marks >> EPOCH_SHIFT, tags, _PATHS + (marks >> _STRIPE_BITS) % STRIPES, marks % STRIPES)
-
     def begin_write(self, tags: tuple[int, ...], path: str) -> Write:
         """Invalidates `tags` and `path` (RFC 9111 §4.4), and keeps reads of them from being stored until the write's `end`."""
         scopes = (*tags, _PATHS + hash(path) % STRIPES)

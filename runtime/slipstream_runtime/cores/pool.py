@@ -13,6 +13,7 @@ from typing import Final, Generic
 from slipstream_api.config import Limits
 from slipstream_runtime.cores.backoff import Backoff
 from slipstream_runtime.cores.buckets import bucket
+from slipstream_runtime.cores.pace import Pace
 from slipstream_runtime.cores.slots import CLOSED, IDLE, IN_USE, C, PoolStats, Reason, Slot, W, Work
 
 __all__ = ["CLOSED", "IDLE", "IN_USE", "C", "PoolCore", "PoolStats", "Reason", "Slot", "W", "Work"]
@@ -21,30 +22,13 @@ MAX_DIALS: Final = 32  # at once: a cold burst is served in a few round trips wi
 LIFETIME_JITTER: Final = 0.1  # of max_lifetime, shorter only, so that connections made together don't end together
 SCAN_SECONDS: Final = 1.0  # between two searches among idle connections for over-age ones
 NEVER: Final = float("inf")
-USAGE_WEIGHT: Final = 1 / 16  # of the last use in the mean
-USAGE_KNOWN: Final = 16  # uses before the mean decides anything
 
 
 class PoolCore(Generic[C, W]):
     """`C` is a connection, `W` whoever waits for one; both are opaque. None in place of a Work: nothing is due."""
 
-    __slots__ = (
-        "_backoff",
-        "_doomed",
-        "_draining",
-        "_idle",
-        "_lifo",
-        "_next_deadline",
-        "_next_scan",
-        "_random",
-        "_usage",
-        "_uses",
-        "_waiters",
-        "connecting",
-        "in_use",
-        "limits",
-        "stats",
-    )
+    __slots__ = ("_backoff", "_doomed", "_draining", "_idle", "_lifo", "_next_deadline", "_next_scan", "_pace", "_random", "_waiters",
+                 "connecting", "in_use", "limits", "stats")  # fmt: skip
 
     def __init__(self, limits: Limits, random: Callable[[], float], now: float) -> None:
         self.limits = limits
@@ -57,8 +41,7 @@ class PoolCore(Generic[C, W]):
         self._next_scan: float = now + SCAN_SECONDS
         self._backoff = Backoff(random)
         self._draining: bool = False
-        self._usage: float = 0.0  # mean seconds of one use of a connection, of the latest ones
-        self._uses: int = 0
+        self._pace = Pace()
         self.in_use: int = 0
         self.connecting: int = 0
         self.stats = PoolStats()
@@ -130,8 +113,7 @@ class PoolCore(Generic[C, W]):
         self.in_use -= 1
         used = now - slot.since
         self.stats.usage_ms += used * 1_000
-        self._usage += (used - self._usage) * USAGE_WEIGHT
-        self._uses += 1
+        self._pace.used(used)
         fits = reusable and now < slot.expires_at and self.size < self.limits.max_connections
         if fits and not self._waiters and not self._draining:
             slot.state = IDLE
@@ -239,13 +221,7 @@ class PoolCore(Generic[C, W]):
         room = max(0, self.limits.max_connections - self.in_use)
         if len(self._waiters) >= self.limits.max_pending + room:
             return "PendingFull"
-        return "Hopeless" if not room and now + self._expected_wait() > deadline else None
-
-    def _expected_wait(self) -> float:
-        """Seconds until one more waiter has its turn, as fast as connections came back lately."""
-        if self._uses < USAGE_KNOWN:
-            return 0.0
-        return (len(self._waiters) + 1) * self._usage / self.limits.max_connections
+        return "Hopeless" if not room and now + self._pace.wait(len(self._waiters), self.limits.max_connections) > deadline else None
 
     def _hopeless(self, now: float) -> bool:
         """No connection will come back and none may be dialled: whoever waits now fails now, not at a deadline."""

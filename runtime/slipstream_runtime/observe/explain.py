@@ -96,7 +96,7 @@ def _cache(service: HttpService, operation: Operation, method: str, target: str,
     if entry is None:
         return {"decision": "miss", "why": "no such answer is stored", **story}
     age = {"ageSeconds": round(now - entry.received, 1), "expiresInSeconds": round(entry.expires - now, 1)}
-    if not entry.snapshot.current():
+    if not entry.current():
         return {"decision": "miss", "why": "a write has invalidated the stored answer", **age, **story}
     decision, why = _REUSE[reuse(entry, request, now)]
     return {"decision": decision, "why": why, **age, **story}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slipstream_runtime.cores import cache_status
-from slipstream_runtime.cores.fallback import Cause, choose
+from slipstream_runtime.cores.fallback import TROUBLE, Cause, choose
 from slipstream_runtime.cores.flight import Flight
 from slipstream_runtime.cores.freshness import judge
 from slipstream_runtime.cores.generations import Snapshot
@@ -26,8 +26,6 @@ from slipstream_runtime.proxy.stored import CACHE_STATUS, assembled, form_for, r
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
 
-# RFC 5861 §4: an answer that says the upstream is in trouble may be replaced by an older good one.
-TROUBLE: Final = frozenset((500, 502, 503, 504))
 # Why a cacheable answer isn't stored after all, without its key being uncacheable.
 PASSING: Final = frozenset(("invalidated", "write-in-flight", "expired"))
 

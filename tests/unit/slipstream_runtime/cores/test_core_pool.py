@@ -227,7 +227,7 @@ def test_figures_are_named_as_psycopg_pools() -> None:
 def saturated(usage: float, uses: int = 16) -> Owner:
     """Two connections, in use, of which each use took `usage` seconds."""
     owner = Owner(max_connections=2, max_pending=100, acquire_timeout_ms=100_000).warm(2)
-    owner.core._uses, owner.core._usage = uses, usage
+    owner.core._pace.uses, owner.core._pace.mean = uses, usage
     owner.acquire("a")
     owner.acquire("b")
     return owner
@@ -262,5 +262,5 @@ def test_the_mean_use_follows_what_happens() -> None:
             owner.acquire("a")
             owner.now += seconds
             owner.put("a")
-        assert owner.core._usage <= most
-        assert owner.core._usage >= seconds * 0.9
+        assert owner.core._pace.mean <= most
+        assert owner.core._pace.mean >= seconds * 0.9

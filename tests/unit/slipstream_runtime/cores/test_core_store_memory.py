@@ -113,15 +113,13 @@ def test_an_entry_is_ended_by_its_path_and_by_its_partition_and_by_no_other() ->
     assert cached.store.get(key, cached.plan, NOW) is None
 
 
-def test_an_entrys_snapshot_says_what_the_one_it_was_put_with_says() -> None:
-    """It is made anew from the marks, for whoever explains."""
+def test_an_entry_holds_until_what_it_was_read_against_is_invalidated() -> None:
+    """Its marks are all that it keeps of that."""
     cached = Cached()
     entry = cached.store.peek(fill(cached, 1)[0])
     assert entry is not None
-    assert entry.snapshot.current()
     assert entry.current()
     cached.cache.generations.bump_tags(("events",))
-    assert not entry.snapshot.current()
     assert not entry.current()
 
 
