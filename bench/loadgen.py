@@ -26,12 +26,12 @@ from typing import Final
 import uvloop
 
 from slipstream_api.clock import MonotonicClock
-from slipstream_loadtest.engine import run
-from slipstream_loadtest.http_driver import HttpDriver
-from slipstream_loadtest.local import quiet_collector
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.metrics import measure
-from slipstream_loadtest.planmodel import (
+from slipstream_loadtest.engine.engine import run
+from slipstream_loadtest.http.driver import HttpDriver
+from slipstream_loadtest.http.resolve import resolver
+from slipstream_loadtest.judged.metrics import measure
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.plan.model import (
     Expect,
     HttpRequest,
     Phase,
@@ -41,7 +41,7 @@ from slipstream_loadtest.planmodel import (
     Step,
     Target,
 )
-from slipstream_loadtest.resolve import resolver
+from slipstream_loadtest.runner.local import quiet_collector
 
 ANSWER: Final = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 100\r\nCache-Status: slipstream; hit\r\n\r\n" + b"x" * 100

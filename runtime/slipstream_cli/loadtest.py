@@ -14,7 +14,7 @@ from slipstream_cli import admin
 from slipstream_cli.console import Exit, escape, fail, out, table
 from slipstream_cli.measure import CannotMeasure, Measured, measure, routes_of
 from slipstream_cli.sources import Source, SourceError, load, load_tests, problems_of
-from slipstream_loadtest.report import as_json, as_text
+from slipstream_loadtest.report.document import as_json, as_text
 
 
 def loadtest(

@@ -18,14 +18,14 @@ from slipstream_api.models import LoadTestSpec
 from slipstream_api.resources import Resource
 from slipstream_cli import admin
 from slipstream_cli.console import err, escape
-from slipstream_loadtest.driver import TargetUnusable
-from slipstream_loadtest.local import run_local
-from slipstream_loadtest.plan import PlanRefused, Route, Routes, build_plan
-from slipstream_loadtest.planmodel import Plan
-from slipstream_loadtest.progress import Progress as Moment
-from slipstream_loadtest.result import Result
-from slipstream_loadtest.url_guard import check_url
-from slipstream_loadtest.verdict import Verdict, judge
+from slipstream_loadtest.engine.driver import TargetUnusable
+from slipstream_loadtest.engine.progress import Progress as Moment
+from slipstream_loadtest.http.url_guard import check_url
+from slipstream_loadtest.judged.verdict import Verdict, judge
+from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.plan.build import PlanRefused, Route, Routes, build_plan
+from slipstream_loadtest.plan.model import Plan
+from slipstream_loadtest.runner.local import run_local
 
 SEED = 1  # the same load each time, so that two runs can be compared
 

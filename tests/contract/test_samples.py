@@ -14,7 +14,7 @@ from memory_server.database import Database
 from slipstream_api.load import load_paths
 from slipstream_api.models import CachePolicySpec, ConnectionPoolSpec, LoadTestSpec
 from slipstream_api.validate import validate
-from slipstream_loadtest.plan import Route, Routes, build_plan
+from slipstream_loadtest.plan.build import Route, Routes, build_plan
 from slipstream_operator.injector.inject import INJECTED, inject
 from tests.fakes.manifests import but, documents, pod_problems, selector_problems
 from tests.fakes.pods import SETTINGS

@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from slipstream_api.models import LoadTestSpec
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.part import GeneratorPart, Part, PhasePart, SeriesPart
-from slipstream_loadtest.plan import Route, Routes, build_plan
-from slipstream_loadtest.planmodel import Plan, plan_hash
-from slipstream_loadtest.result import Result
-from slipstream_loadtest.tally import Series
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import GeneratorPart, Part, PhasePart, SeriesPart
+from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.measured.tally import Series
+from slipstream_loadtest.plan.build import Route, Routes, build_plan
+from slipstream_loadtest.plan.model import Plan, plan_hash
 
 STEP = {"name": "get", "http": {"path": "/things"}}
 BOTH = Routes(direct=Route(url="http://127.0.0.1:1"), layers=Route(env="SLIPSTREAM_MEMORY_URL"))

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from slipstream_loadtest.driver import Listener
+from slipstream_loadtest.engine.driver import Listener
 
 
 class LoopClock:

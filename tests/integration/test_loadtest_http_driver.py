@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from slipstream_api.clock import MonotonicClock
-from slipstream_loadtest.driver import TargetUnusable
-from slipstream_loadtest.engine import run
-from slipstream_loadtest.http_driver import HttpDriver
-from slipstream_loadtest.part import SeriesPart
-from slipstream_loadtest.planmodel import Plan
-from slipstream_loadtest.resolve import drivers_for, resolver
+from slipstream_loadtest.engine.driver import TargetUnusable
+from slipstream_loadtest.engine.engine import run
+from slipstream_loadtest.http.driver import HttpDriver
+from slipstream_loadtest.http.resolve import drivers_for, resolver
+from slipstream_loadtest.measured.part import SeriesPart
+from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import URL, a_plan
 from tests.fakes.scripted_target import ScriptedTarget, scripted_target
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from slipstream_loadtest.driver import TargetUnusable
-from slipstream_loadtest.resolve import resolver
+from slipstream_loadtest.engine.driver import TargetUnusable
+from slipstream_loadtest.http.resolve import resolver
 from tests.fakes.nameserver import NameServer
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from slipstream_loadtest.driver import TargetUnusable
-from slipstream_loadtest.local import run_local
-from slipstream_loadtest.plan import Route, Routes
-from slipstream_loadtest.planmodel import Plan
-from slipstream_loadtest.progress import Progress
-from slipstream_loadtest.verdict import judge
+from slipstream_loadtest.engine.driver import TargetUnusable
+from slipstream_loadtest.engine.progress import Progress
+from slipstream_loadtest.judged.verdict import judge
+from slipstream_loadtest.plan.build import Route, Routes
+from slipstream_loadtest.plan.model import Plan
+from slipstream_loadtest.runner.local import run_local
 from tests.fakes.loadtest_plans import URL, a_plan
 from tests.fakes.scripted_target import ScriptedTarget, scripted_target
 

@@ -16,10 +16,10 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from slipstream_api.envelope import dump_key, pod_audience, sign
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.part import Part, decode_part, digest, find_parts
-from slipstream_loadtest.planmodel import Plan, encode_plan
-from slipstream_loadtest.runner_server import DIGEST_HEADER
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import Part, decode_part, digest, find_parts
+from slipstream_loadtest.plan.model import Plan, encode_plan
+from slipstream_loadtest.runner.server import DIGEST_HEADER
 from tests.fakes.loadtest_plans import BOTH, URL, a_plan
 from tests.fakes.scripted_target import ScriptedTarget, scripted_target
 
@@ -137,7 +137,7 @@ async def ended(made: RunnerProcess) -> None:
 
 
 def plan_for(target: ScriptedTarget, duration: str) -> Plan:
-    from slipstream_loadtest.plan import Route, Routes
+    from slipstream_loadtest.plan.build import Route, Routes
 
     stages = [{"name": "s", "users": 2, "duration": duration}]
     return a_plan(Routes(direct=Route(url=target.url)), stages=stages)
@@ -311,7 +311,7 @@ async def test_a_runner_is_small_and_imports_no_pydantic(runner: RunnerProcess):
     """Idle RSS below 60 MB; no pydantic, rich or typer beside a workload."""
     await runner.wait_for("Ready")
     assert rss_kb(runner.process.pid) < 60_000
-    check = "import sys, slipstream_loadtest.runner; print(sorted({'pydantic', 'rich', 'typer', 'kopf'} & set(sys.modules)))"
+    check = "import sys, slipstream_loadtest.runner.__main__; print(sorted({'pydantic', 'rich', 'typer', 'kopf'} & set(sys.modules)))"
     process = await asyncio.create_subprocess_exec(sys.executable, "-c", check, stdout=asyncio.subprocess.PIPE)
     out, _ = await process.communicate()
     assert out.decode().strip() == "[]"

@@ -9,7 +9,7 @@ from hdrh.histogram import HdrHistogram
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipstream_loadtest.histogram import HIGHEST, Histogram, HistogramData, merged
+from slipstream_loadtest.measured.histogram import HIGHEST, Histogram, HistogramData, merged
 
 values = st.lists(st.integers(min_value=0, max_value=2 * HIGHEST) | st.integers(min_value=0, max_value=10_000_000), max_size=200)
 QS = [Fraction(n, 1000) for n in (0, 1, 500, 900, 950, 990, 999, 1000)]

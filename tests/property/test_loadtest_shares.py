@@ -5,8 +5,8 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slipstream_loadtest.schedule import ClosedSchedule, OpenSchedule
-from slipstream_loadtest.shares import numbers, share
+from slipstream_loadtest.plan.schedule import ClosedSchedule, OpenSchedule
+from slipstream_loadtest.plan.shares import numbers, share
 
 runners = st.integers(min_value=1, max_value=12)
 fractions = st.fractions(min_value=0, max_value=2000, max_denominator=97)

@@ -5,8 +5,8 @@ from random import Random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from slipstream_loadtest.merge import Parts, fold, merge
-from slipstream_loadtest.part import Part
+from slipstream_loadtest.measured.merge import Parts, fold, merge
+from slipstream_loadtest.measured.part import Part
 from tests.fakes.loadtest_plans import a_part, a_plan, a_series
 
 PLAN = a_plan(runners={"count": 5})

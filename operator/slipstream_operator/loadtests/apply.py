@@ -12,9 +12,9 @@ import msgspec
 
 from slipstream_api.envelope import Kind as EnvelopeKind
 from slipstream_api.envelope import pod_audience, sign
-from slipstream_loadtest.part import digest, encode_part, find_parts
-from slipstream_loadtest.plan import PlanRefused, build_plan
-from slipstream_loadtest.planmodel import encode_plan
+from slipstream_loadtest.measured.part import digest, encode_part, find_parts
+from slipstream_loadtest.plan.build import PlanRefused, build_plan
+from slipstream_loadtest.plan.model import encode_plan
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import AlreadyExists, NotFound

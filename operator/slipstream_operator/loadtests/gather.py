@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
 from slipstream_api.scalars import parse_duration
-from slipstream_loadtest.plan import PlanRefused, build_plan
-from slipstream_loadtest.planmodel import Plan, decode_plan
+from slipstream_loadtest.plan.build import PlanRefused, build_plan
+from slipstream_loadtest.plan.model import Plan, decode_plan
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.errors import NotFound
 from slipstream_operator.kube.client import Kube, Object

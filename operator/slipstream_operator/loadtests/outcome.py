@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from slipstream_loadtest.histogram import Unlike
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.part import Part, decode_part
-from slipstream_loadtest.planmodel import Plan, plan_hash
-from slipstream_loadtest.report import as_json
-from slipstream_loadtest.status import as_status
-from slipstream_loadtest.verdict import Reason, Verdict, judge
+from slipstream_loadtest.judged.verdict import Reason, Verdict, judge
+from slipstream_loadtest.measured.histogram import Unlike
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import Part, decode_part
+from slipstream_loadtest.plan.model import Plan, plan_hash
+from slipstream_loadtest.report.document import as_json
+from slipstream_loadtest.report.status import as_status
 from slipstream_operator.loadtests.decide import Conclude
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from slipstream_api.conditions import Reason, Type, condition, set_conditions
-from slipstream_loadtest.verdict import Reason as VerdictReason
-from slipstream_loadtest.verdict import Verdict
+from slipstream_loadtest.judged.verdict import Reason as VerdictReason
+from slipstream_loadtest.judged.verdict import Verdict
 from slipstream_operator.loadtests.decide import Decision
 from slipstream_operator.loadtests.facts import LoadTestFacts, Problem
 
@@ -55,7 +55,7 @@ def resting(test: LoadTestFacts, decision: Decision, now: str) -> Status:
 
 
 def concluded(test: LoadTestFacts, verdict: Verdict, figures: Mapping[str, Any], result: str, plan_hash: str, now: str) -> Status:
-    """The patch that ends a run. `figures`: slipstream_loadtest.status.as_status."""
+    """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status."""
     reason, met = _outcome(verdict)
     message = "; ".join(r.message for r in verdict.reasons)
     ready = _condition(test, Type.RUNNERS_READY, "True", Reason.READY, "they were")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from slipstream_api.addresses import env_name
 from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
-from slipstream_loadtest.plan import Route, Routes
-from slipstream_loadtest.url_guard import check_url
+from slipstream_loadtest.http.url_guard import check_url
+from slipstream_loadtest.plan.build import Route, Routes
 from slipstream_operator.loadtests.facts import Problem
 
 

@@ -27,7 +27,7 @@ from slipstream_cli.inspect import reused
 from slipstream_cli.loadtest import choose
 from slipstream_cli.measure import CannotMeasure, Measured, measure, routes_of
 from slipstream_cli.sources import Source, SourceError
-from slipstream_loadtest.report import as_json
+from slipstream_loadtest.report.document import as_json
 
 SAMPLES = Path(__file__).parents[3] / "manifests" / "samples"
 FOLDER = "slipstream-demo-"

@@ -43,7 +43,7 @@ class Figures:
 
 
 def figures(document: dict[str, Any], reuse: float) -> Figures:
-    """Of a result document (slipstream_loadtest.report). Medians over the repeats; wrong answers of both sides."""
+    """Of a result document (slipstream_loadtest.report.document). Medians over the repeats; wrong answers of both sides."""
     rows = {row["metric"]: row for row in document["comparison"]}
     if not rows.keys() >= COMPARED.keys():
         raise NothingToShow("the load test compares nothing: its spec needs comparison.baseline: Direct and a poolRef target")

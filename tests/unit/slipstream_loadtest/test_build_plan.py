@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from slipstream_loadtest.plan import PlanRefused, Route, Routes, build_plan, decode_plan, encode_plan, plan_hash
+from slipstream_loadtest.plan.build import PlanRefused, Route, Routes, build_plan, decode_plan, encode_plan, plan_hash
 from tests.fakes.loadtest_plans import BOTH, URL, a_plan, a_spec, comparison_plan
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from slipstream_loadtest.cache_status import outcome
+from slipstream_loadtest.http.cache_status import outcome
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from slipstream_loadtest.histogram import Histogram
-from slipstream_loadtest.tally import MAX_KINDS, OTHER, WRONG, AccountingError, Counts, Series, nanoseconds
+from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.tally import MAX_KINDS, OTHER, WRONG, AccountingError, Counts, Series, nanoseconds
 
 
 def a_series(*, corrected: bool = False, until: float = 10.0) -> Series:

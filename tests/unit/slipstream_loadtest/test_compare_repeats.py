@@ -4,10 +4,10 @@ from random import Random
 
 import pytest
 
-from slipstream_loadtest.comparison import ComparisonRow, compare
-from slipstream_loadtest.histogram import Histogram
-from slipstream_loadtest.part import GeneratorPart
-from slipstream_loadtest.planmodel import Plan
+from slipstream_loadtest.judged.comparison import ComparisonRow, compare
+from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.part import GeneratorPart
+from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import MS, a_plan, a_result, a_series, comparison_plan
 
 

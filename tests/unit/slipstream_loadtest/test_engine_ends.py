@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from slipstream_loadtest.engine import Engine
-from slipstream_loadtest.histogram import Histogram
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.part import Part, decode_part, encode_part
-from slipstream_loadtest.planmodel import Plan
-from slipstream_loadtest.progress import Progress, combine
-from slipstream_loadtest.verdict import judge
+from slipstream_loadtest.engine.engine import Engine
+from slipstream_loadtest.engine.progress import Progress, combine
+from slipstream_loadtest.judged.verdict import judge
+from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import Part, decode_part, encode_part
+from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import a_plan, comparison_plan
 from tests.fakes.scripted_driver import LoopClock, ScriptedDriver, takes
 

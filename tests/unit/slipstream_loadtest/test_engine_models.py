@@ -6,12 +6,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from slipstream_loadtest.engine import run
-from slipstream_loadtest.histogram import Histogram
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.metrics import measure
-from slipstream_loadtest.part import Part, SeriesPart
-from slipstream_loadtest.planmodel import Plan
+from slipstream_loadtest.engine.engine import run
+from slipstream_loadtest.judged.metrics import measure
+from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import Part, SeriesPart
+from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import STEP, a_plan
 from tests.fakes.scripted_driver import Call, LoopClock, ScriptedDriver, takes
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from slipstream_loadtest.histogram import HIGHEST, Histogram, HistogramData, Unlike, bucket_bounds, merged
+from slipstream_loadtest.measured.histogram import HIGHEST, Histogram, HistogramData, Unlike, bucket_bounds, merged
 
 MS = 1_000_000
 

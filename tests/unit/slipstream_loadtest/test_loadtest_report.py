@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from slipstream_api.models.status import LoadTestStatus
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.report import as_json, as_text
-from slipstream_loadtest.status import as_status, summary
-from slipstream_loadtest.units import limit, show, show_change
-from slipstream_loadtest.verdict import judge
+from slipstream_loadtest.judged.verdict import judge
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.plan.units import limit, show, show_change
+from slipstream_loadtest.report.document import as_json, as_text
+from slipstream_loadtest.report.status import as_status, summary
 from tests.fakes.loadtest_plans import STEP, a_part, a_plan, a_result, a_series, comparison_plan
 
 P95 = {"name": "p95", "metric": "latency.p95", "max": "50ms"}
@@ -77,7 +77,7 @@ def test_trap_T27_status_is_bounded():
     plan = comparison_plan(2, stages=stages, scenarios=scenarios, thresholds=thresholds)
     import msgspec
 
-    from slipstream_loadtest.part import PhasePart
+    from slipstream_loadtest.measured.part import PhasePart
 
     one = a_series(plan, [1, 5, 10], errors={f"Status{n}": 1 for n in range(500, 540)})
     every = tuple(msgspec.structs.replace(one, scenario=c.name, step=s.name) for c in plan.scenarios for s in c.steps)

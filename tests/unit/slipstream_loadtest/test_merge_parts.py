@@ -2,10 +2,10 @@
 
 import pytest
 
-from slipstream_loadtest.histogram import Unlike
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.metrics import measure
-from slipstream_loadtest.part import GeneratorPart
+from slipstream_loadtest.judged.metrics import measure
+from slipstream_loadtest.measured.histogram import Unlike
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import GeneratorPart
 from tests.fakes.loadtest_plans import a_part, a_plan, a_series
 
 PLAN = a_plan(runners={"count": 4})

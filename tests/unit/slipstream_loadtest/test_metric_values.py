@@ -2,9 +2,9 @@
 
 import pytest
 
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.metrics import METRICS, measure
-from slipstream_loadtest.result import Window
+from slipstream_loadtest.judged.metrics import METRICS, measure
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.result import Window
 from tests.fakes.loadtest_plans import a_part, a_plan, a_result, a_series
 
 PLAN = a_plan()
@@ -26,7 +26,7 @@ def test_latency_quantiles_are_in_milliseconds():
 
 def test_service_time_and_corrected_latency_are_different_metrics():
     """An open stage has both."""
-    from slipstream_loadtest.tally import Series
+    from slipstream_loadtest.measured.tally import Series
 
     series = Series("read", "get", 10, corrected=True)
     series.offered += 1

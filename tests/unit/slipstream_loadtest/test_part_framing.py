@@ -5,8 +5,8 @@ import random
 import msgspec
 import pytest
 
-from slipstream_loadtest.histogram import Unlike
-from slipstream_loadtest.part import MAX_LINE, Part, decode_part, digest, encode_part, find_parts, frame
+from slipstream_loadtest.measured.histogram import Unlike
+from slipstream_loadtest.measured.part import MAX_LINE, Part, decode_part, digest, encode_part, find_parts, frame
 from tests.fakes.loadtest_plans import a_part, a_plan, a_series
 
 PLAN = a_plan()

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 from scipy.stats import mannwhitneyu
 
-from slipstream_loadtest.stats import mann_whitney, median, ratio_interval, repeats_needed, smallest_p
+from slipstream_loadtest.judged.stats import mann_whitney, median, ratio_interval, repeats_needed, smallest_p
 
 
 @pytest.mark.parametrize("seed", range(20))

@@ -2,10 +2,10 @@
 
 import pytest
 
-from slipstream_loadtest.draws import draw, row, stream
-from slipstream_loadtest.http_request import CompiledStep, compile_scenarios
-from slipstream_loadtest.planmodel import DataList, Expect, HttpRequest, Scenario, Step
-from slipstream_loadtest.template import Slot, TemplateError, parse
+from slipstream_loadtest.http.request import CompiledStep, compile_scenarios
+from slipstream_loadtest.plan.draws import draw, row, stream
+from slipstream_loadtest.plan.model import DataList, Expect, HttpRequest, Scenario, Step
+from slipstream_loadtest.plan.template import Slot, TemplateError, parse
 
 WORDS = DataList(name="word", values=("two words", 'q"uote', "ä/b"))
 START = stream(1)

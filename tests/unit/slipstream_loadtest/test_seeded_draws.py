@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from slipstream_loadtest.draws import Weighted, draw, row, stream
+from slipstream_loadtest.plan.draws import Weighted, draw, row, stream
 
 
 def test_draws_depend_on_seed_stream_and_index_alone():

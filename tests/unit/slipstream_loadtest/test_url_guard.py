@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from slipstream_loadtest.url_guard import check_address, check_url, parse_address
+from slipstream_loadtest.http.url_guard import check_address, check_url, parse_address
 
 METADATA = [
     "169.254.169.254",

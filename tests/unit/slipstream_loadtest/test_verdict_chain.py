@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from slipstream_loadtest.histogram import Histogram
-from slipstream_loadtest.merge import merge
-from slipstream_loadtest.part import GeneratorPart
-from slipstream_loadtest.planmodel import Plan
-from slipstream_loadtest.verdict import Verdict, judge
+from slipstream_loadtest.judged.verdict import Verdict, judge
+from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import GeneratorPart
+from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import MS, a_part, a_plan, a_result, a_series, comparison_plan
 
 P95 = {"name": "p95", "metric": "latency.p95", "max": "50ms"}

@@ -1,0 +1,183 @@
+"""A plan's HTTP steps as bytes that are ready to send, and what makes their answers right. Pure: opens nothing, reads no clock.
+
+Whatever can be rendered before the run is: once per target (constant text, every row of the data lists), then once per user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from slipstream_loadtest.plan.draws import row
+from slipstream_loadtest.plan.model import DataList, HttpRequest, Scenario, Step
+from slipstream_loadtest.plan.template import Encoding, TemplateError, as_is, in_header, in_json, in_path, parse
+
+USER_AGENT: Final = "slipstream-loadtest"
+_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+
+
+class _Mark(Enum):
+    """Places that are filled per user or per iteration."""
+
+    USER = "user"
+    SESSION = "session"
+    ITERATION = "iteration"
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """A place for a row of a data list, every row encoded already."""
+
+    number: int
+    values: tuple[bytes, ...]
+
+
+Piece = bytes | _Rows | _Mark
+Pieces = tuple[Piece, ...]
+
+
+class BoundStep:
+    """One step of one user. `render` is the hot path."""
+
+    __slots__ = ("_body", "_contains", "_head", "checks_body", "fixed", "head_only", "statuses")
+
+    def __init__(self, head: Pieces, body: Pieces, contains: tuple[Pieces, ...], step: CompiledStep) -> None:
+        self._head = head
+        self._body = body
+        self._contains = contains
+        self.fixed = _fixed_request(head, body)
+        self.statuses = step.statuses
+        self.checks_body = bool(contains)
+        self.head_only = step.method == "HEAD"
+
+    def render(self, iteration: int, drawn: int) -> bytes:
+        """The bytes of the request; those of a request that never changes are `fixed`."""
+        if self.fixed is not None:
+            return self.fixed
+        head = _render(self._head, iteration, drawn)
+        if not self._body:
+            return head
+        body = _render(self._body, iteration, drawn)
+        return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
+
+    def is_right(self, body: bytes | bytearray, iteration: int, drawn: int) -> bool:
+        """Whether the body holds all that was expected of this very request."""
+        return all(_render(text, iteration, drawn) in body for text in self._contains)
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledStep:
+    """One step of a scenario, for any user. `head` ends the headers where there is no body."""
+
+    method: str
+    head: Pieces
+    body: Pieces
+    contains: tuple[Pieces, ...]
+    statuses: frozenset[int]
+
+    def bind(self, user: int, session: str) -> BoundStep:
+        """The step as one user does it."""
+        fill = {_Mark.USER: str(user).encode(), _Mark.SESSION: session.encode()}
+        return BoundStep(_bound(self.head, fill), _bound(self.body, fill), tuple(_bound(c, fill) for c in self.contains), self)
+
+
+def compile_scenarios(
+    scenarios: Sequence[Scenario], data: Sequence[DataList], host: str, base_path: str = ""
+) -> tuple[tuple[CompiledStep, ...], ...]:
+    """All steps of all scenarios for one target. Raises TemplateError with the step's name for what can't be sent."""
+    return tuple(tuple(_compile_step(step, data, host, base_path) for step in scenario.steps) for scenario in scenarios)
+
+
+def _compile_step(step: Step, data: Sequence[DataList], host: str, base_path: str) -> CompiledStep:
+    try:
+        request = step.http
+        head, body = _request_pieces(request, data, host, base_path)
+        contains = tuple(_pieces(text, data, as_is) for text in step.expect.contains)
+        return CompiledStep(request.method, head, body, contains, frozenset(step.expect.status))
+    except TemplateError as error:
+        raise TemplateError(f"step {step.name}: {error}") from None
+
+
+def _request_pieces(request: HttpRequest, data: Sequence[DataList], host: str, base_path: str) -> tuple[Pieces, Pieces]:
+    if not request.method or not _TOKEN.issuperset(request.method):
+        raise TemplateError(f"method {request.method!r} isn't a token")
+    if not request.path.startswith("/") or any(c <= " " or ord(c) >= 127 for c in request.path):
+        raise TemplateError(f"path {request.path!r} must start with / and hold no spaces or control characters: percent-encode them")
+    named = {name.lower(): value for name, value in request.headers}
+    pieces: list[Piece] = [f"{request.method} {base_path.rstrip('/')}".encode(), *_pieces(request.path, data, in_path)]
+    pieces.append(b" HTTP/1.1\r\n" + (b"" if "host" in named else f"Host: {host}\r\n".encode()))
+    if "user-agent" not in named:
+        pieces.append(f"User-Agent: {USER_AGENT}\r\n".encode())
+    if request.body and "content-type" not in named:
+        pieces.append(b"Content-Type: application/json\r\n")
+    for name, value in request.headers:
+        pieces += _header(name, value, data)
+    as_json = "json" in named.get("content-type", "json")
+    body = _pieces(request.body, data, in_json if as_json else as_is)
+    if not body:
+        pieces.append(b"Content-Length: 0\r\n\r\n" if request.method in ("POST", "PUT", "PATCH") else b"\r\n")
+    return _joined(pieces), body
+
+
+def _header(name: str, value: str, data: Sequence[DataList]) -> Pieces:
+    if not name or not _TOKEN.issuperset(name):
+        raise TemplateError(f"header name {name!r} isn't a token")
+    if name.lower() in ("content-length", "transfer-encoding", "connection"):
+        raise TemplateError(f"header {name} is the runner's own to set: leave it out")
+    return (f"{name}: ".encode(), *_pieces(value, data, in_header), b"\r\n")
+
+
+def _pieces(text: str, data: Sequence[DataList], encoding: Encoding) -> Pieces:
+    """A template with its texts and rows encoded. Texts go as they are written: only values are encoded."""
+    lists = {one.name: (number, one) for number, one in enumerate(data)}
+    made: list[Piece] = []
+    for piece in parse(text, lists):
+        if isinstance(piece, str):
+            made.append(in_header(piece) if encoding is in_header else piece.encode())
+        elif piece.name in lists:
+            number, one = lists[piece.name]
+            made.append(_Rows(number, tuple(encoding(value) for value in one.values)))
+        else:
+            made.append(_Mark(piece.name))
+    return _joined(made)
+
+
+def _bound(pieces: Pieces, fill: dict[_Mark, bytes]) -> Pieces:
+    return _joined([fill.get(piece, piece) if isinstance(piece, _Mark) else piece for piece in pieces])
+
+
+def _joined(pieces: Sequence[Piece]) -> Pieces:
+    """The same with adjacent texts in one."""
+    made: list[Piece] = []
+    for piece in pieces:
+        last = made[-1] if made else None
+        if isinstance(piece, bytes) and isinstance(last, bytes):
+            made[-1] = last + piece
+        else:
+            made.append(piece)
+    return tuple(made)
+
+
+def _render(pieces: Pieces, iteration: int, drawn: int) -> bytes:
+    texts = []
+    for piece in pieces:
+        if piece.__class__ is bytes:
+            texts.append(piece)
+        elif piece.__class__ is _Rows:
+            texts.append(piece.values[row(drawn, piece.number, len(piece.values))])
+        else:
+            texts.append(b"%d" % iteration)
+    return b"".join(texts)
+
+
+def _fixed_request(head: Pieces, body: Pieces) -> bytes | None:
+    """The whole request where nothing in it changes from iteration to iteration."""
+    if len(head) != 1 or not isinstance(head[0], bytes):
+        return None
+    if not body:
+        return head[0]
+    if len(body) != 1 or not isinstance(body[0], bytes):
+        return None
+    return b"%bContent-Length: %d\r\n\r\n%b" % (head[0], len(body[0]), body[0])

@@ -1,0 +1,1 @@
+"""What the merge means: metrics, thresholds, comparison, verdict. Pure; measures nothing."""

@@ -1,0 +1,149 @@
+"""Every metric a threshold may name, as a function of merged windows: value, samples, and whether it is only a lower bound. Pure.
+
+latency.*     from the intended start (open stages); a closed stage has no intended start, there it is the service time and is said to be
+serviceTime.* from the actual start
+Both are of right answers only; calls that were cut off take part with the time they had taken, which bounds the true value from below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final
+
+from slipstream_loadtest.http.cache_status import HIT
+from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.part import SeriesPart
+from slipstream_loadtest.measured.result import Window, sum_series
+from slipstream_loadtest.plan.units import Unit
+
+QUANTILES: Final = {
+    "p50": Fraction(50, 100),
+    "p90": Fraction(90, 100),
+    "p95": Fraction(95, 100),
+    "p99": Fraction(99, 100),
+    "max": Fraction(1),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """A metric of some windows. `value` None: nothing to compute it from."""
+
+    value: float | None
+    samples: int
+    lower_bound: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """`better`: the direction in which a change is an improvement."""
+
+    name: str
+    unit: Unit
+    better: int  # -1: less is better, +1: more is
+    of: Callable[[Pooled], Measure]
+
+
+@dataclass(frozen=True, slots=True)
+class Pooled:
+    """Windows of one target added up."""
+
+    series: SeriesPart
+    throughput: float
+    measured: bool
+
+
+def pool(windows: Sequence[Window]) -> Pooled:
+    """Windows one after the other: counts and histograms add up, throughput is right answers over all of their time."""
+    series = sum_series([step for window in windows for step in window.steps])
+    seconds = sum(w.held_ms for w in windows) / 1000
+    answers = sum(w.throughput * w.held_ms / 1000 for w in windows)
+    return Pooled(series, answers / seconds if seconds else 0.0, bool(seconds))
+
+
+def measure(name: str, windows: Sequence[Window]) -> Measure:
+    """A metric over windows; KeyError for one that doesn't exist."""
+    return METRICS[name].of(pool(windows))
+
+
+def latency(pooled: Pooled) -> Histogram:
+    """Corrected latency where there is one, else service time."""
+    return Histogram.decode(pooled.series.latency if pooled.series.latency is not None else pooled.series.service)
+
+
+def _quantile(q: Fraction, *, corrected: bool) -> Callable[[Pooled], Measure]:
+    def of(pooled: Pooled) -> Measure:
+        histogram, censored = _with_censored(pooled, corrected=corrected)
+        value = histogram.quantile(q)
+        if value is None:
+            return Measure(None, 0)
+        return Measure(value / 1e6, histogram.count, bool(censored.count) and censored.min <= value)
+
+    return of
+
+
+def _mean(*, corrected: bool) -> Callable[[Pooled], Measure]:
+    def of(pooled: Pooled) -> Measure:
+        histogram, censored = _with_censored(pooled, corrected=corrected)
+        value = histogram.mean()
+        return Measure(None, 0) if value is None else Measure(value / 1e6, histogram.count, bool(censored.count))
+
+    return of
+
+
+def _with_censored(pooled: Pooled, *, corrected: bool) -> tuple[Histogram, Histogram]:
+    """Right answers and cut-off calls together, and the latter alone; nothing where there is no right answer."""
+    answers = latency(pooled) if corrected else Histogram.decode(pooled.series.service)
+    censored = Histogram.decode(pooled.series.censored_after)
+    if answers.count:
+        answers.add(censored)
+    return answers, censored
+
+
+def _errors_percent(pooled: Pooled) -> Measure:
+    ended = pooled.series.completed + pooled.series.failed
+    return _percent(pooled.series.failed, ended)
+
+
+def _wrong(pooled: Pooled) -> Measure:
+    ended = pooled.series.completed + pooled.series.failed
+    return Measure(float(pooled.series.wrong) if ended else None, ended)
+
+
+def _throughput(pooled: Pooled) -> Measure:
+    offered = pooled.series.offered
+    return Measure(pooled.throughput if offered and pooled.measured else None, offered)
+
+
+def _hit_percent(pooled: Pooled) -> Measure:
+    """Of the answers that name an outcome at all (RFC 9211)."""
+    return _percent(pooled.series.cache.get(HIT, 0), sum(pooled.series.cache.values()))
+
+
+def _reuse_percent(pooled: Pooled) -> Measure:
+    return _percent(pooled.series.reused, pooled.series.reused + pooled.series.opened)
+
+
+def _percent(part: int, whole: int) -> Measure:
+    return Measure(part * 100 / whole if whole else None, whole)
+
+
+def _table() -> dict[str, Metric]:
+    metrics = []
+    for family, corrected in (("latency", True), ("serviceTime", False)):
+        for name, q in QUANTILES.items():
+            metrics.append(Metric(f"{family}.{name}", "ms", -1, _quantile(q, corrected=corrected)))
+        metrics.append(Metric(f"{family}.mean", "ms", -1, _mean(corrected=corrected)))
+    metrics += [
+        Metric("errors.percent", "percent", -1, _errors_percent),
+        Metric("wrong.count", "count", -1, _wrong),
+        Metric("throughput", "perSecond", +1, _throughput),
+        Metric("cache.hitPercent", "percent", +1, _hit_percent),
+        Metric("connections.reusePercent", "percent", +1, _reuse_percent),
+    ]
+    return {metric.name: metric for metric in metrics}
+
+
+METRICS: Final = _table()

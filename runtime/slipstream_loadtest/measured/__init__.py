@@ -1,0 +1,1 @@
+"""What runners measured, and its sum: histograms, series, parts, merge. Pure; judges nothing."""

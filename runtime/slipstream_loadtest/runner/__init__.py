@@ -1,0 +1,1 @@
+"""Where an engine runs: a pod, this process, child processes. Judges nothing."""

@@ -1,0 +1,192 @@
+"""Runs a plan on this machine: in this process, or one process per runner. The same parts and the same merge as in a cluster.
+
+Ctrl-C and any other cancellation is an abort: the runners drain, and what there is gets merged. Judges nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+from uuid import uuid4
+
+import msgspec
+
+from slipstream_api.clock import MonotonicClock
+from slipstream_loadtest.engine.driver import TargetUnusable
+from slipstream_loadtest.engine.engine import Engine
+from slipstream_loadtest.engine.progress import Progress, combine
+from slipstream_loadtest.http.resolve import drivers_for
+from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.part import Part, find_parts
+from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.plan.model import Plan, encode_plan
+from slipstream_loadtest.runner.wire import PROGRESS_MARK, READY_LINE, abort_line, start_line
+
+READY_TIMEOUT: Final = 60.0  # seconds for a child to start, resolve and connect
+START_LEAD: Final = 0.2  # how far ahead the common start lies
+EXIT_GRACE: Final = 10.0  # beyond the plan's own end, before a child is given up
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalRun:
+    """What a local run left: the parts, and their merge."""
+
+    result: Result
+    parts: tuple[Part, ...]
+
+
+async def run_local(
+    plan: Plan,
+    *,
+    in_process: bool | None = None,
+    environ: Mapping[str, str] | None = None,
+    on_progress: Report | None = None,
+    abort: asyncio.Event | None = None,
+) -> LocalRun:
+    """Runs `plan`: in this process when it has one runner (or `in_process` says so and it has one), else in a process per runner.
+
+    Setting `abort` ends the run early with the parts there are. Raises TargetUnusable when nothing could be sent at all.
+    """
+    run = uuid4().hex
+    env = os.environ if environ is None else environ
+    alone = plan.runners == 1 if in_process is None else in_process
+    if alone and plan.runners != 1:
+        raise ValueError(f"one process can't be {plan.runners} runners: build the plan for one")
+    stop = abort if abort is not None else asyncio.Event()
+    parts = await (_run_here(plan, run, env, on_progress, stop) if alone else _run_children(plan, run, env, on_progress, stop))
+    return LocalRun(merge(plan, parts, run), tuple(parts))
+
+
+async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], on_progress: Report | None, stop: asyncio.Event) -> list[Part]:
+    clock = MonotonicClock()
+    engine = Engine(plan, 0, clock, drivers_for(plan, environ), run=run, on_progress=on_progress)
+    await engine.prepare()
+    quiet_collector()
+    watcher = asyncio.create_task(_abort_when(stop, engine))
+    try:
+        return [await engine.run(clock.now())]
+    finally:
+        watcher.cancel()
+        gc.unfreeze()
+
+
+async def _abort_when(stop: asyncio.Event, engine: Engine) -> None:
+    await stop.wait()
+    engine.abort("interrupted")
+
+
+def quiet_collector() -> None:
+    """What was made before the start isn't looked at again by the garbage collector: its pauses would be measured as latency."""
+    gc.collect()
+    gc.freeze()
+
+
+@dataclass(slots=True)
+class _Child:
+    """One runner process and what it has said."""
+
+    index: int
+    process: asyncio.subprocess.Process
+    ready: asyncio.Event = field(default_factory=asyncio.Event)
+    progress: Progress = field(default_factory=Progress)
+    lines: list[str] = field(default_factory=list)
+    errors: bytes = b""
+
+    def tell(self, line: bytes) -> None:
+        if self.process.stdin is not None and not self.process.stdin.is_closing():
+            self.process.stdin.write(line)
+
+
+async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], on_progress: Report | None, stop: asyncio.Event) -> list[Part]:
+    with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
+        path = Path(folder) / "plan.json"
+        path.write_bytes(encode_plan(plan))
+        children = [await _spawn(path, run, index, environ) for index in range(plan.runners)]
+        listeners = [asyncio.create_task(_listen(child, children, on_progress)) for child in children]
+        try:
+            await _start(children)
+            await _finish(plan, children, listeners, stop)
+        finally:
+            await _end(children, listeners)
+    found = find_parts(line for child in children for line in child.lines)
+    return list(found.parts.values())
+
+
+async def _spawn(path: Path, run: str, index: int, environ: Mapping[str, str]) -> _Child:
+    command = (sys.executable, "-m", "slipstream_loadtest.runner", "--local", str(path), run, str(index))
+    pipe = asyncio.subprocess.PIPE
+    return _Child(index, await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ)))
+
+
+async def _listen(child: _Child, children: list[_Child], on_progress: Report | None) -> None:
+    """Reads what a child says until it ends; a child that ends before it is ready says why on stderr."""
+    assert child.process.stdout is not None
+    assert child.process.stderr is not None
+    async for raw in child.process.stdout:
+        line = raw.decode(errors="replace").strip()
+        if line == READY_LINE:
+            child.ready.set()
+        elif line.startswith(PROGRESS_MARK):
+            child.progress = msgspec.json.decode(line[len(PROGRESS_MARK) :], type=Progress)
+            if on_progress is not None and child.index == 0:
+                on_progress(combine(c.progress for c in children))
+        else:
+            child.lines.append(line)
+    child.errors = await child.process.stderr.read()
+    child.ready.set()
+    await child.process.wait()
+
+
+async def _start(children: list[_Child]) -> None:
+    """Waits until all are ready, then names the common start. Raises TargetUnusable with what the first failed one said."""
+    try:
+        async with asyncio.timeout(READY_TIMEOUT):
+            for child in children:
+                await child.ready.wait()
+    except TimeoutError:
+        raise TargetUnusable(f"a runner wasn't ready within {READY_TIMEOUT:.0f}s") from None
+    for child in children:
+        if child.process.returncode is not None or child.errors:
+            raise TargetUnusable(child.errors.decode(errors="replace").strip().rsplit("\n", 1)[-1] or "a runner ended before the start")
+    start = start_line(time.time() + START_LEAD)
+    for child in children:
+        child.tell(start)
+
+
+async def _finish(plan: Plan, children: list[_Child], listeners: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+    """Until every child has ended, or is overdue; passes an abort on."""
+    whole: asyncio.Future[list[None]] = asyncio.gather(*listeners)
+    stopping: asyncio.Future[bool] = asyncio.create_task(stop.wait())
+    try:
+        limit = START_LEAD + plan.duration_ms / 1000 + EXIT_GRACE
+        waited: set[asyncio.Future[Any]] = {whole, stopping}
+        done, _ = await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if whole not in done:
+            for child in children:
+                child.tell(abort_line("interrupted" if stop.is_set() else "overdue"))
+            await asyncio.wait({whole}, timeout=plan.drain_ms / 1000 + EXIT_GRACE)
+    finally:
+        stopping.cancel()
+
+
+async def _end(children: list[_Child], listeners: list[asyncio.Task[None]]) -> None:
+    """No child outlives the run."""
+    for child in children:
+        if child.process.returncode is None:
+            child.process.send_signal(signal.SIGKILL)
+    for child in children:
+        await child.process.wait()
+    for listener in listeners:
+        listener.cancel()
+    await asyncio.gather(*listeners, return_exceptions=True)

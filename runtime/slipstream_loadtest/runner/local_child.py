@@ -1,0 +1,75 @@
+"""A runner process of the standalone command: takes its orders from standard input, prints progress and its part. Never judges.
+
+When standard input ends, the command has gone: the run ends too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+
+import msgspec
+
+from slipstream_api.clock import MonotonicClock
+from slipstream_loadtest.engine.driver import TargetUnusable
+from slipstream_loadtest.engine.engine import Engine
+from slipstream_loadtest.engine.progress import Progress
+from slipstream_loadtest.http.resolve import drivers_for
+from slipstream_loadtest.measured.part import encode_part, frame
+from slipstream_loadtest.plan.model import decode_plan
+from slipstream_loadtest.runner.local import quiet_collector
+from slipstream_loadtest.runner.wire import ABORT_WORD, PROGRESS_MARK, READY_LINE, START_WORD
+
+
+async def run_child(plan_json: bytes, run: str, index: str) -> int:
+    """Runs one share of a plan; the exit code is 1 when the target can't be measured, and standard error says why."""
+    clock = MonotonicClock()
+    plan = decode_plan(plan_json)
+    try:
+        drivers = drivers_for(plan, os.environ)
+        engine = Engine(plan, int(index), clock, drivers, run=run, attempt=str(os.getpid()), on_progress=_say_progress)
+        await engine.prepare()
+    except TargetUnusable as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
+        return 1
+    quiet_collector()
+    start: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, _abort, engine, start, "interrupted")
+    orders = asyncio.create_task(_obey(engine, start))
+    _say(READY_LINE)
+    at = await start
+    part = await engine.run(clock.now() + (at - time.time())) if at else engine.part()
+    orders.cancel()
+    for line in frame(encode_part(part)):
+        _say(line)
+    return 0
+
+
+async def _obey(engine: Engine, start: asyncio.Future[float]) -> None:
+    reader = asyncio.StreamReader()
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
+    async for raw in reader:
+        word, _, rest = raw.decode().strip().partition(" ")
+        if word == START_WORD and not start.done():
+            start.set_result(float(rest))
+        elif word == ABORT_WORD:
+            _abort(engine, start, rest)
+    _abort(engine, start, "the command has gone")
+
+
+def _abort(engine: Engine, start: asyncio.Future[float], reason: str) -> None:
+    engine.abort(reason)
+    if not start.done():
+        start.set_result(0.0)
+
+
+def _say_progress(progress: Progress) -> None:
+    _say(PROGRESS_MARK + msgspec.json.encode(progress).decode())
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - the protocol between the two processes
