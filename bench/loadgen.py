@@ -31,16 +31,8 @@ from slipstream_loadtest.http.driver import HttpDriver
 from slipstream_loadtest.http.resolve import resolver
 from slipstream_loadtest.judged.metrics import measure
 from slipstream_loadtest.measured.merge import merge
-from slipstream_loadtest.plan.model import (
-    Expect,
-    HttpRequest,
-    Phase,
-    Plan,
-    Scenario,
-    Stage,
-    Step,
-    Target,
-)
+from slipstream_loadtest.plan.model import Phase, Plan, Stage, Target
+from slipstream_loadtest.plan.scenarios import Expect, HttpRequest, Scenario, Step
 from slipstream_loadtest.runner.local import quiet_collector
 
 ANSWER: Final = (

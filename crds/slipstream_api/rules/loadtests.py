@@ -6,17 +6,24 @@ import re
 from typing import Final
 
 from slipstream_api.cel import INT64_MAX, quantity
+from slipstream_api.rules.loadtest_parts import LOAD_RULES, TARGET_RULES, THRESHOLD_RULES
 from slipstream_api.rules.rule import Rule, Value, count, more_than_zero, one_of
 from slipstream_api.scalars import DURATION_PATTERN, NUMBER_PATTERN
 
 KIND: Final = "LoadTest"
 _HEADER: Final = r"^[-!#$%&*+.^_`|~0-9A-Za-z]{1,128}$"
-_TIMES: Final = ("latency.", "serviceTime.")  # metrics that are durations; the others are numbers
+_TIMES: Final = ("latency.", "serviceTime.", "queue.", "connect.", "firstByte.")  # metrics that are durations; the others are numbers
 
 
 def _thresholds_name_stages(value: Value) -> bool:
     stages = {stage["name"] for stage in value["stages"]}
     return all("stage" not in t or t["stage"] in stages for t in value["thresholds"])
+
+
+def _thresholds_name_steps(value: Value) -> bool:
+    steps = {scenario["name"]: {step["name"] for step in scenario["steps"]} for scenario in value["scenarios"]}
+    named = [t for t in value["thresholds"] if "scenario" in t]
+    return all(t["scenario"] in steps and ("step" not in t or t["step"] in steps[t["scenario"]]) for t in named)
 
 
 def _users_fit(value: Value) -> bool:
@@ -98,7 +105,7 @@ LOADTEST_RULES: Final[tuple[Rule, ...]] = (
         (KIND,),
         "spec.thresholds[]",
         f"({_IS_TIME}) ? {_BOUNDS}.all(b, b.matches('{DURATION_PATTERN}')) : {_BOUNDS}.all(b, b.matches('{NUMBER_PATTERN}'))",
-        "min and max of latency.* and serviceTime.* are durations like 50ms, those of other metrics numbers like 1, 0.5 or 2k",
+        "min and max of times (latency.p95, queue.p95, …) are durations like 50ms, those of other metrics numbers like 1, 0.5 or 2k",
         _bounds_fit,
     ),
     Rule(
@@ -116,4 +123,15 @@ LOADTEST_RULES: Final[tuple[Rule, ...]] = (
         lambda v: 0 <= quantity(v) <= 1 << 40,
     ),
     more_than_zero(KIND, "spec.checks.memoryGrowth.per"),
+    Rule(
+        (KIND,),
+        "spec",
+        "self.thresholds.all(t, !has(t.scenario) || self.scenarios.exists(s, s.name == t.scenario && "
+        "(!has(t.step) || s.steps.exists(p, p.name == t.step))))",
+        "a threshold names a scenario or step that isn't in scenarios",
+        _thresholds_name_steps,
+    ),
+    *THRESHOLD_RULES,
+    *TARGET_RULES,
+    *LOAD_RULES,
 )

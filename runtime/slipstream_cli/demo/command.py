@@ -139,7 +139,7 @@ def _described(test: Resource) -> str:
     stages = ", ".join(f"{f'{s.users} users' if s.users else f'{s.rate_per_second} calls a second'} for {s.duration}" for s in spec.stages)
     total = sum(s.weight for s in spec.scenarios)
     mix = ", ".join(f"{100 * s.weight / total:.4g} % {s.name}" for s in spec.scenarios)
-    lists = ", ".join(f"{len(d.values)} of {d.name}" for d in spec.data)
+    lists = ", ".join(f"{len(d.values or ())} of {d.name}" for d in spec.data)
     turns = f"{spec.comparison.repeats} times on each side in turns, no pause between calls"
     return f"{stages}, {turns}; {mix}; drawn from {lists}; a session for each user; who asked and what is checked in every answer"
 

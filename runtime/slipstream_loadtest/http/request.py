@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Final
 
 from slipstream_loadtest.plan.draws import row
-from slipstream_loadtest.plan.model import DataList, HttpRequest, Scenario, Step
+from slipstream_loadtest.plan.scenarios import DataList, HttpRequest, Scenario, Step
 from slipstream_loadtest.plan.template import Encoding, TemplateError, as_is, in_header, in_json, in_path, parse
 
 USER_AGENT: Final = "slipstream-loadtest"
@@ -138,7 +138,7 @@ def _pieces(text: str, data: Sequence[DataList], encoding: Encoding) -> Pieces:
             made.append(in_header(piece) if encoding is in_header else piece.encode())
         elif piece.name in lists:
             number, one = lists[piece.name]
-            made.append(_Rows(number, tuple(encoding(value) for value in one.values)))
+            made.append(_Rows(number, tuple(encoding(row[0]) for row in one.rows)))
         else:
             made.append(_Mark(piece.name))
     return _joined(made)

@@ -10,7 +10,8 @@ from typing import Literal
 from slipstream_loadtest.judged.metrics import METRICS, Measure, measure
 from slipstream_loadtest.judged.saturation import lag_ms
 from slipstream_loadtest.measured.result import Result, ResultPart
-from slipstream_loadtest.plan.model import Plan, Threshold
+from slipstream_loadtest.plan.asked import Threshold
+from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.plan.units import Unit, show
 
 

@@ -35,6 +35,18 @@ class Reason(ResultPart, frozen=True, kw_only=True):
     message: str
 
 
+class CheckRow(ResultPart, frozen=True, kw_only=True):
+    """A check besides thresholds, and its control: the same judgement on something broken on purpose, which must be found."""
+
+    name: Literal["isolation", "memoryGrowth", "degradation"]
+    result: Literal["Passed", "Failed", "Inconclusive"]
+    control: Literal["Caught", "Missed", "NotRun"]
+    observed: str = ""  # e.g. `grows by 1.2 MiB in 5s`
+    limit: str = ""
+    detectable: str = ""  # the smallest deviation that this run could have found
+    message: str = ""
+
+
 class Verdict(ResultPart, frozen=True, kw_only=True):
     """The judgement of a run. `reasons`: every check that spoke, the deciding one first; of a passed run there is one, Passed."""
 
@@ -42,6 +54,7 @@ class Verdict(ResultPart, frozen=True, kw_only=True):
     reasons: tuple[Reason, ...]
     thresholds: tuple[ThresholdRow, ...] = ()
     comparison: tuple[ComparisonRow, ...] = ()
+    checks: tuple[CheckRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ import msgspec
 
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData, Unlike
 
-PART_VERSION: Final = 1
+PART_VERSION: Final = 2
 FRAME_MARK: Final = "SLIPSTREAM-PART"
 MAX_LINE: Final = 16_000
 MAX_PART: Final = 32 << 20  # bytes of JSON: logs come from a pod, so nothing in them is believed
@@ -31,6 +31,29 @@ _NONE: Final = HistogramData()
 
 class MeasuredPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
     """Base: immutable, camelCase on the wire, unknown fields refused."""
+
+
+class SlicePart(MeasuredPart, frozen=True, kw_only=True):
+    """What ended in one slice of a phase (`Plan.slice_ms` long), by the moment of its end. `latency`: of right answers, from the intended
+    start in the open model, else from the actual one."""
+
+    number: int  # from the phase's start, 0 first; slices without any end are left out
+    completed: int = 0
+    failed: int = 0
+    dropped: int = 0
+    wrong: int = 0
+    latency: HistogramData = _NONE
+
+
+class TimingsPart(MeasuredPart, frozen=True, kw_only=True):
+    """Phases of the calls of one step, of right answers: where the time went. Together they are the latency (queue counts from the intended
+    start in the open model). `connect` and `tls` have a value for those calls only that had to open their connection."""
+
+    queue: HistogramData = _NONE  # waiting for a connection to be free
+    connect: HistogramData = _NONE
+    tls: HistogramData = _NONE
+    first_byte: HistogramData = _NONE  # from the request's last byte written to the answer's first byte
+    last_byte: HistogramData = _NONE  # from there to its last byte
 
 
 class SeriesPart(MeasuredPart, frozen=True, kw_only=True):
@@ -53,6 +76,8 @@ class SeriesPart(MeasuredPart, frozen=True, kw_only=True):
     censored_after: HistogramData = _NONE
     errors: dict[str, int] = {}
     cache: dict[str, int] = {}
+    timings: TimingsPart | None = None
+    slices: tuple[SlicePart, ...] = ()
 
     def unaccounted(self) -> int:
         """offered - completed - failed - dropped - censored, which must be 0."""
@@ -66,6 +91,9 @@ class GeneratorPart(MeasuredPart, frozen=True, kw_only=True):
     start_lag: HistogramData = _NONE
     cpu_ms: int = 0
     wall_ms: int = 0
+    gc_ms: int = 0  # pauses of the garbage collector
+    gc_longest_us: int = 0
+    memory_bytes: int = 0  # resident, at the phase's end
 
 
 class PhasePart(MeasuredPart, frozen=True, kw_only=True):
@@ -75,6 +103,27 @@ class PhasePart(MeasuredPart, frozen=True, kw_only=True):
     held_ms: int
     series: tuple[SeriesPart, ...] = ()
     generator: GeneratorPart = GeneratorPart()
+
+
+class MemorySample(MeasuredPart, frozen=True, kw_only=True):
+    """The target's memory at a moment of the run."""
+
+    at_ms: int  # since the common start
+    bytes: int
+
+
+class IsolationPart(MeasuredPart, frozen=True, kw_only=True):
+    """Probes of one runner's share of the sessions. A crossing: an answer that holds another session's canary. Missing: a read that doesn't
+    hold the session's own. The control is the same probe against answers that were deliberately swapped between sessions."""
+
+    sessions: int
+    probes: int = 0
+    failed: int = 0  # probes without an answer that could be judged
+    crossings: int = 0
+    missing: int = 0
+    control_probes: int = 0
+    control_crossings: int = 0
+    examples: tuple[str, ...] = ()  # at most 5, who got whose
 
 
 class Part(MeasuredPart, frozen=True, kw_only=True):
@@ -88,6 +137,9 @@ class Part(MeasuredPart, frozen=True, kw_only=True):
     aborted: str = ""  # why it ended early; empty: it did not
     start_skew_ms: int = 0  # how late the run began against the common start
     phases: tuple[PhasePart, ...] = ()
+    memory: tuple[MemorySample, ...] = ()
+    memory_error: str = ""  # why the target's memory couldn't be read
+    isolation: IsolationPart | None = None
 
     @property
     def offered(self) -> int:

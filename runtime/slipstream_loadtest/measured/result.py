@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData, merged
-from slipstream_loadtest.measured.part import GeneratorPart, SeriesPart
+from slipstream_loadtest.measured.part import GeneratorPart, IsolationPart, MemorySample, SeriesPart
 from slipstream_loadtest.plan.model import PhaseKind, TargetName
 
-RESULT_VERSION: Final = 1
+RESULT_VERSION: Final = 2
 _COUNTS: Final = ("offered", "completed", "failed", "dropped", "censored", "in_window", "wrong", "opened", "reused")
 
 
@@ -53,6 +53,9 @@ class Result(ResultPart, frozen=True, kw_only=True):
     aborted: str = ""
     start_skew_ms: int = 0
     windows: tuple[Window, ...] = ()
+    memory: tuple[MemorySample, ...] = ()
+    memory_error: str = ""
+    isolation: IsolationPart | None = None
 
 
 def sum_series(several: Sequence[SeriesPart]) -> SeriesPart:

@@ -13,24 +13,9 @@ from typing import TYPE_CHECKING, Final, Literal
 from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.http.request import compile_scenarios
 from slipstream_loadtest.judged.metrics import METRICS
-from slipstream_loadtest.plan.model import (
-    Comparison,
-    DataList,
-    Expect,
-    HttpRequest,
-    Phase,
-    PhaseKind,
-    Plan,
-    Scenario,
-    Stage,
-    Step,
-    Target,
-    TargetName,
-    Threshold,
-    decode_plan,
-    encode_plan,
-    plan_hash,
-)
+from slipstream_loadtest.plan.asked import Comparison, Threshold
+from slipstream_loadtest.plan.model import Phase, PhaseKind, Plan, Stage, Target, TargetName, decode_plan, encode_plan, plan_hash
+from slipstream_loadtest.plan.scenarios import DataList, Expect, HttpRequest, Scenario, Step
 from slipstream_loadtest.plan.template import TemplateError
 from slipstream_loadtest.plan.units import limit
 
@@ -97,7 +82,7 @@ def build_plan(
         stages=stages,
         phases=tuple(_phases(order, stages, parse_duration(spec.warmup), drain_ms)),
         scenarios=tuple(_scenario(scenario) for scenario in spec.scenarios),
-        data=tuple(DataList(name=one.name, values=tuple(one.values)) for one in spec.data),
+        data=tuple(DataList(name=one.name, rows=tuple((value,) for value in one.values or ())) for one in spec.data),
         thresholds=tuple(_threshold(threshold, {stage.name for stage in stages}) for threshold in spec.thresholds),
         comparison=comparison,
     )

@@ -11,14 +11,22 @@ from typing import Final, Literal
 
 import msgspec
 
-PLAN_VERSION: Final = 1
+from slipstream_loadtest.plan.asked import Checks, Comparison, Threshold
+from slipstream_loadtest.plan.base import PlanPart
+from slipstream_loadtest.plan.scenarios import DataList, Scenario
 
-PhaseKind = Literal["WarmUp", "Hold", "Drain"]
+PLAN_VERSION: Final = 2
+
+PhaseKind = Literal["WarmUp", "Ramp", "Settle", "Hold", "Drain", "Idle"]
 TargetName = Literal["Direct", "Layers"]
 
 
-class PlanPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Base: immutable, camelCase on the wire, unknown fields refused (a runner never measures half of a plan)."""
+class Tls(PlanPart, frozen=True, kw_only=True):
+    """How an https target is verified. `ca`: PEM, in place of the system's."""
+
+    verify: bool = True
+    server_name: str = ""
+    ca: str = ""
 
 
 class Target(PlanPart, frozen=True, kw_only=True):
@@ -29,6 +37,14 @@ class Target(PlanPart, frozen=True, kw_only=True):
     url: str = ""
     env: str = ""
     resolution: Literal["System", "DNS"] = "System"
+    tls: Tls | None = None
+
+
+class Connections(PlanPart, frozen=True, kw_only=True):
+    """How users reach a target. `shared`: connections of all runners together that closed users take in turn; 0: each has its own."""
+
+    reuse: bool = True
+    shared: int = 0
 
 
 class Stage(PlanPart, frozen=True, kw_only=True):
@@ -42,6 +58,9 @@ class Stage(PlanPart, frozen=True, kw_only=True):
     max_in_flight: int = 0
     connections: int = 0
     duration_ms: int
+    ramp_ms: int = 0
+    settle_ms: int = 0
+    drain_ms: int = 1_000
 
     @property
     def exact_rate(self) -> Fraction:
@@ -49,7 +68,11 @@ class Stage(PlanPart, frozen=True, kw_only=True):
 
 
 class Phase(PlanPart, frozen=True, kw_only=True):
-    """A fixed window of the run. Only Hold is judged; warm-up and drain are recorded and listed, never judged."""
+    """A fixed window of the run. Only Hold is judged; all others are recorded and listed, never judged.
+
+    WarmUp: load of the first stage. Ramp: load goes in a line from `users_from` or `rate_from` to the stage's. Settle: the stage's load.
+    Drain: no new calls, those in flight end. Idle: no calls at all, for floors of the target's memory.
+    """
 
     kind: PhaseKind
     target: TargetName
@@ -57,64 +80,12 @@ class Phase(PlanPart, frozen=True, kw_only=True):
     stage: str
     start_ms: int
     duration_ms: int
+    users_from: int = 0
+    rate_from: str = "0/1"
 
     @property
     def end_ms(self) -> int:
         return self.start_ms + self.duration_ms
-
-
-class HttpRequest(PlanPart, frozen=True, kw_only=True):
-    """One HTTP request; path, header values and body are templates."""
-
-    method: str = "GET"
-    path: str = "/"
-    headers: tuple[tuple[str, str], ...] = ()
-    body: str = ""
-
-
-class Expect(PlanPart, frozen=True, kw_only=True):
-    """What makes an answer right: one of these statuses, and every text of `contains` (templates) in the body."""
-
-    status: tuple[int, ...] = (200,)
-    contains: tuple[str, ...] = ()
-
-
-class Step(PlanPart, frozen=True, kw_only=True):
-    name: str
-    http: HttpRequest
-    expect: Expect = Expect()
-
-
-class Scenario(PlanPart, frozen=True, kw_only=True):
-    """Steps that one user does one after the other; a failed step ends the iteration."""
-
-    name: str
-    weight: int = 1
-    steps: tuple[Step, ...]
-
-
-class DataList(PlanPart, frozen=True, kw_only=True):
-    """Values of which each iteration draws one."""
-
-    name: str
-    values: tuple[str, ...]
-
-
-class Threshold(PlanPart, frozen=True, kw_only=True):
-    """A bound on a metric, in the metric's own unit (ms, percent, per second, count); stage empty: over all stages."""
-
-    name: str
-    metric: str
-    stage: str = ""
-    min: float | None = None
-    max: float | None = None
-
-
-class Comparison(PlanPart, frozen=True, kw_only=True):
-    baseline: Literal["Direct", "None"] = "None"
-    repeats: int = 1
-    noise_percent: float = 3.0
-    confidence: float = 0.95
 
 
 class Plan(PlanPart, frozen=True, kw_only=True):
@@ -127,6 +98,9 @@ class Plan(PlanPart, frozen=True, kw_only=True):
     runners: int
     timeout_ms: int
     drain_ms: int
+    slice_ms: int = 1_000  # length of the slices in which series are kept over time; the last one of a phase may be shorter
+    max_lost: int = 0  # so many lost runners leave a run that is judged (with the load that was offered)
+    connections: Connections = Connections()
     targets: tuple[Target, ...]
     stages: tuple[Stage, ...]
     phases: tuple[Phase, ...]
@@ -134,6 +108,7 @@ class Plan(PlanPart, frozen=True, kw_only=True):
     data: tuple[DataList, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     comparison: Comparison = Comparison()
+    checks: Checks = Checks()
 
     @property
     def duration_ms(self) -> int:

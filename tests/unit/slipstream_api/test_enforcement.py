@@ -25,6 +25,39 @@ def reported(kind: str, **spec: Any) -> tuple[str, ...]:
 
 CACHED = {"name": "r", "match": {"http": {"path": "/"}}, "ttl": "1s"}
 ENDED = {"name": "e", "match": {"http": {"path": "/"}}, "tags": ["t"]}
+STAGE = {"name": "s", "users": 1, "duration": "1s"}
+LISTED = {"name": "d", "configMap": {"name": "words", "key": "words.txt"}}
+BOUND = {"name": "t", "metric": "latency.p95", "max": "1s"}
+LOADTEST: dict[str, tuple[dict[str, Any], str]] = {
+    "target.tls": ({"target": {"url": "https://a", "tls": {"verify": "None"}}}, "target.tls"),
+    "connections.reuse": ({"connections": {"reuse": False}}, "connections.reuse"),
+    "connections.sharing": ({"connections": {"sharing": "Shared", "max": 2}}, "connections.sharing"),
+    "connections.timeout": ({"connections": {"timeout": "1s"}}, "connections.timeout"),
+    "comparison.baseline": ({"comparison": {"baseline": "LastPassed"}}, "comparison.baseline"),
+    "comparison.metrics": ({"comparison": {"metrics": ["latency.p99"]}}, "comparison.metrics"),
+    "comparison.gate": ({"comparison": {"gate": "Enforce"}}, "comparison.gate"),
+    "runners.lossPolicy": ({"runners": {"lossPolicy": "Continue"}}, "runners.lossPolicy"),
+    **{f"stages[].{field}": ({"stages": [STAGE | {field: "1s"}]}, f"stages[s].{field}") for field in ("ramp", "settle", "drain")},
+    "scenarios[].thinkTime": (
+        {"scenarios": [{"name": "a", "thinkTime": {"type": "Constant", "mean": "1s"}, "steps": [{"name": "a", "http": {"path": "/"}}]}]},
+        "scenarios[a].thinkTime",
+    ),
+    "data[].configMap": ({"data": [LISTED]}, "data[d].configMap"),
+    "data[].mode": ({"data": [{"name": "d", "values": ["a"], "mode": "Sequential"}]}, "data[d].mode"),
+    "thresholds[].scenario": ({"thresholds": [BOUND | {"scenario": "recall"}]}, "thresholds[t].scenario"),
+    "thresholds[].window": ({"thresholds": [BOUND | {"window": "1s"}]}, "thresholds[t].window"),
+    "thresholds[].minSamples": ({"thresholds": [BOUND | {"minSamples": 9}]}, "thresholds[t].minSamples"),
+    "thresholds[].abort": ({"thresholds": [BOUND | {"abort": True}]}, "thresholds[t].abort"),
+    "thresholds[].gate": ({"thresholds": [BOUND | {"gate": "Report"}]}, "thresholds[t].gate"),
+    "checks.isolation": ({"checks": {"isolation": {}}}, "checks.isolation"),
+    "checks.memoryGrowth": ({"checks": {"memoryGrowth": {}}}, "checks.memoryGrowth"),
+    "checks.degradation": ({"checks": {"degradation": {}}}, "checks.degradation"),
+    "schedule": ({"schedule": {"cron": "0 3 * * *"}}, "schedule"),
+    "triggers.onPolicyChange": ({"triggers": {"onPolicyChange": True}}, "triggers.onPolicyChange"),
+    "triggers.onTargetRollout": ({"triggers": {"onTargetRollout": True}}, "triggers.onTargetRollout"),
+    "queue": ({"queue": "q"}, "queue"),
+    "activeDeadline": ({"activeDeadline": "1h"}, "activeDeadline"),
+}
 SET: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
     ("ConnectionPool", "upstream.protocol"): ({"upstream": {"protocol": "MCP", "host": "a", "port": 1}}, "upstream.protocol"),
     **{("CachePolicy", f"rules[].match.{p}"): ({"rules": [CACHED | {"match": {p: MATCH[p]}}]}, f"rules[r].match.{p}") for p in MATCH},
@@ -38,10 +71,7 @@ SET: dict[tuple[str, str], tuple[dict[str, Any], str]] = {
     **{
         ("CircuitBreaker", f"rules[].match.{p}"): ({"rules": [{"name": "r", "match": {p: MATCH[p]}}]}, f"rules[r].match.{p}") for p in MATCH
     },
-    ("LoadTest", "schedule"): ({"schedule": {"cron": "0 3 * * *"}}, "schedule"),
-    ("LoadTest", "checks.isolation"): ({"checks": {"isolation": {}}}, "checks.isolation"),
-    ("LoadTest", "checks.memoryGrowth"): ({"checks": {"memoryGrowth": {}}}, "checks.memoryGrowth"),
-    ("LoadTest", "comparison.baseline"): ({"comparison": {"baseline": "LastPassed"}}, "comparison.baseline"),
+    **{("LoadTest", path): LOADTEST[path] for path in LOADTEST},
 }
 
 

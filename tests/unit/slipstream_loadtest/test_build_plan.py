@@ -75,7 +75,7 @@ def test_plan_of_another_version_is_refused_with_what_to_do():
     """A runner never measures half of a plan that it doesn't understand."""
     document = msgspec.json.decode(encode_plan(a_plan()))
     with pytest.raises(msgspec.ValidationError, match="use the operator's own runtime image"):
-        decode_plan(msgspec.json.encode(document | {"version": 2}))
+        decode_plan(msgspec.json.encode(document | {"version": 3}))
     with pytest.raises(msgspec.ValidationError, match="surprise"):
         decode_plan(msgspec.json.encode(document | {"surprise": 1}))
 

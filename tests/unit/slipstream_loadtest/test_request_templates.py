@@ -4,10 +4,10 @@ import pytest
 
 from slipstream_loadtest.http.request import CompiledStep, compile_scenarios
 from slipstream_loadtest.plan.draws import draw, row, stream
-from slipstream_loadtest.plan.model import DataList, Expect, HttpRequest, Scenario, Step
+from slipstream_loadtest.plan.scenarios import DataList, Expect, HttpRequest, Scenario, Step
 from slipstream_loadtest.plan.template import Slot, TemplateError, parse
 
-WORDS = DataList(name="word", values=("two words", 'q"uote', "ä/b"))
+WORDS = DataList(name="word", rows=(("two words",), ('q"uote',), ("ä/b",)))
 START = stream(1)
 
 
@@ -109,6 +109,6 @@ def test_what_can_not_be_sent_is_refused(http: HttpRequest, says: str):
 
 def test_a_value_can_not_smuggle_a_header():
     """The rows of a list are checked as well as the template."""
-    bad = DataList(name="word", values=("fine", "a\r\nX-Admin: 1"))
+    bad = DataList(name="word", rows=(("fine",), ("a\r\nX-Admin: 1",)))
     with pytest.raises(TemplateError, match="control character"):
         compiled(HttpRequest(path="/", headers=(("X-Word", "${word}"),)), data=(bad,))
