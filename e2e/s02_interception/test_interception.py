@@ -87,3 +87,12 @@ def test_policies_are_ready_on_all_pods(story: World) -> None:
     eventually(columns, "PODS 2/2", 60)
     story.wait_condition("cachep", "memory", "Programmed", "True", "Programmed")
     story.wait_condition("cachep", "memory", "Accepted", "True")
+
+
+def test_the_sidecar_runs_the_compiled_modules(story: World) -> None:
+    """The image carries what the benchmarks measure: not the pure fallback, which is there too and would work as well, only slower."""
+    program = "from slipstream_runtime.http.scanner import SCANNER as s; from slipstream_runtime.proxy import client as c; print(s, c)"
+    said = kubectl.out("exec", "-n", story.namespace, story.agent(), "-c", "slipstream", "--", "python", "-c", program)
+    scanner, file = said.split(maxsplit=1)
+    assert scanner == "c"
+    assert ".so" in file
