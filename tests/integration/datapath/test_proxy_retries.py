@@ -3,63 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 from slipstream_api.clock import ManualClock
-from slipstream_api.config import BreakerRule, Limits, Retry, Trip, Window
+from slipstream_api.config import Limits, Trip
 from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import Proxied, cache_rule, free_port, invalidation, proxied, until
-from tests.fakes.raw_upstream import Connection, RawUpstream, Script
-
-
-def retrying(attempts: int = 3, budget: int = 100, try_timeout_ms: int = 0, **rule: Any) -> BreakerRule:
-    settings: dict[str, Any] = {"window": Window(type="Count", calls=1_000, minimum_calls=1_000), **rule}
-    retry = Retry(max_attempts=attempts, budget_percent=budget, per_try_timeout_ms=try_timeout_ms)
-    return BreakerRule(name="b", policy="p", retry=retry, **settings)
-
-
-def ended(proxy: Proxied) -> None:
-    """No slot, deadline, alarm, waiter or place is left."""
-    state = proxy.service.state
-    assert (proxy.core.in_use, proxy.core.waiting, len(state.tracker), len(proxy.service.flights)) == (0, 0, 0, 0)
-    assert not state.tracker._alarms
-    assert all(breaker.under_way == 0 for breaker in proxy.service.circuits.all())
-
-
-class Upstream:
-    """Does what the script says for the n-th request (from 1), and remembers each."""
-
-    def __init__(self, act: Callable[[Connection, int], None]) -> None:
-        self.act = act
-        self.heads: list[bytes] = []
-        self.bodies: list[bytes] = []
-
-    async def script(self, connection: Connection) -> None:
-        while True:
-            head, body = await connection.request()
-            self.heads.append(head)
-            self.bodies.append(body)
-            self.act(connection, len(self.heads))
-
-    def __len__(self) -> int:
-        return len(self.heads)
-
-
-def fails_until(good: int, how: str) -> Callable[[Connection, int], None]:
-    def act(connection: Connection, number: int) -> None:
-        if number >= good:
-            connection.answer(b"good")
-        elif how == "reset":
-            connection.reset()
-        elif how == "silent":
-            pass
-        else:
-            connection.answer(b"bad", status=how.encode())
-
-    return act
+from tests.fakes.proxied import cache_rule, invalidation, proxied, until
+from tests.fakes.raw_upstream import Connection, RawUpstream
+from tests.fakes.retried import Upstream, ended, fails_until, retrying
 
 
 @pytest.mark.parametrize("how", ["reset", "502 Bad", "503 Busy", "504 Late", "silent"])
@@ -108,84 +60,6 @@ async def test_trap_31_a_call_that_may_have_been_made_isnt_made_twice(how: str) 
         caller = await proxy.caller()
         caller.post(b"/w")
         assert ((await caller.answer()).status in (502, 503), len(up)) == (True, 1)
-        ended(proxy)
-
-
-@on_uvloop
-async def test_a_write_that_was_never_sent_is_tried_again() -> None:
-    """Nobody listened at first: even a POST with its body, which waited."""
-    port = free_port()
-    up = Upstream(fails_until(1, ""))
-    async with proxied(port, breakers=(retrying(attempts=6),)) as proxy:
-        caller = await proxy.caller()
-        caller.post(b"/w", b"body")
-        await until(lambda: proxy.service.figures.retries_made)
-        async with RawUpstream(up.script, port=port):
-            found = await caller.answer()
-            assert (found.status, up.bodies) == (200, [b"body"])
-            ended(proxy)
-
-
-@pytest.mark.parametrize(("size", "attempts"), [(3, 2), (60_000, 2), (80_000, 1)])
-@pytest.mark.parametrize("chunked", [False, True])
-@on_uvloop
-async def test_trap_38_a_body_is_sent_again_whole_or_not_at_all(size: int, attempts: int, chunked: bool) -> None:
-    """Beyond what is kept of a body there is one attempt."""
-    up = Upstream(fails_until(2, "503 Busy"))
-    body = bytes(n % 251 for n in range(size))
-    async with RawUpstream(up.script) as raw, proxied(raw.port, breakers=(retrying(),)) as proxy:
-        caller = await proxy.caller()
-        if chunked:
-            framed = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in (body[: size // 2], body[size // 2 :]))
-            caller.send(b"PUT / HTTP/1.1\r\nHost: up\r\nTransfer-Encoding: chunked\r\n\r\n" + framed + b"0\r\n\r\n")
-        else:
-            caller.send(b"PUT / HTTP/1.1\r\nHost: up\r\nContent-Length: %d\r\n\r\n%b" % (size, body))
-        found = await caller.answer()
-        assert (found.status, up.bodies) == (200 if attempts == 2 else 503, [body] * attempts)
-        ended(proxy)
-
-
-@on_uvloop
-async def test_a_body_that_arrives_in_pieces_is_sent_again_whole() -> None:
-    """What was forwarded already, and what came only later."""
-    clock, seen, bodies = ManualClock(), asyncio.Event(), list[bytes]()
-
-    async def script(connection: Connection) -> None:
-        head = await connection.head()
-        seen.set()
-        bodies.append(await connection.body(head))
-        connection.answer(status=b"503 Busy" if len(bodies) == 1 else b"200 OK")
-
-    async with RawUpstream(script) as raw, proxied(raw.port, breakers=(retrying(),), clock=clock) as proxy:
-        caller = await proxy.caller()
-        caller.send(b"PUT / HTTP/1.1\r\nHost: up\r\nContent-Length: 9\r\n\r\none")
-        await seen.wait()
-        for piece in (b"two", b"333"):
-            caller.send(piece)
-            await asyncio.sleep(0.01)
-        await until(lambda: proxy.service.figures.retries_made)
-        clock.advance(1)
-        assert ((await caller.answer()).status, bodies) == (200, [b"onetwo333"] * 2)
-        ended(proxy)
-
-
-@on_uvloop
-async def test_no_attempt_after_the_first_byte_of_a_body() -> None:
-    """The client has seen it: the connection is cut."""
-    calls = 0
-
-    async def script(connection: Connection) -> None:
-        nonlocal calls
-        await connection.request()
-        calls += 1
-        connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf")
-
-    async with RawUpstream(script) as raw, proxied(raw.port, breakers=(retrying(),)) as proxy:
-        caller = await proxy.caller()
-        caller.get()
-        with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
-            await caller.answer()
-        assert calls == 1
         ended(proxy)
 
 
@@ -313,29 +187,3 @@ async def test_a_write_whose_first_attempt_may_still_happen_lingers() -> None:
         up.act = fails_until(1, "")
         await caller.ask(b"/w")
         assert len(proxy.service.stores["s"]) == 0
-
-
-def scripts_of(numbers: list[Script]) -> Script:
-    async def script(connection: Connection) -> None:
-        await numbers[min(connection.number, len(numbers)) - 1](connection)
-
-    return script
-
-
-@on_uvloop
-async def test_a_large_bad_answer_that_isnt_complete_costs_its_connection_only() -> None:
-    """The rest of it never reaches anybody."""
-
-    async def bad(connection: Connection) -> None:
-        await connection.request()
-        connection.send(b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\npoison")
-        await connection.gone()
-
-    async def good(connection: Connection) -> None:
-        await connection.request()
-        connection.answer(b"good")
-
-    async with RawUpstream(scripts_of([bad, good])) as raw, proxied(raw.port, breakers=(retrying(),)) as proxy:
-        found = await (await proxy.caller()).ask()
-        assert (found.status, found.body, raw.connections) == (200, b"good", 2)
-        ended(proxy)
