@@ -30,6 +30,9 @@ def run(
         list[str] | None, typer.Option("--listen", metavar="POOL=PORT", help="Port of 127.0.0.1 for a pool, instead of its listen.port.")
     ] = None,
     socket: Annotated[Path | None, typer.Option("--socket", help="Unix socket for status, explain and loadtest.")] = None,
+    access_log: Annotated[
+        float, typer.Option("--access-log", min=0, max=1, metavar="SHARE", help="Share of answers with a JSON line on stdout; 1 is all.")
+    ] = 0.0,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="The runtime's own log on stderr, one JSON object a line.")] = False,
 ) -> None:
     """Runs the layers of the policies in FILES on this machine: one port on 127.0.0.1 for each pool.
@@ -55,4 +58,5 @@ def run(
         warn(f"{found.kind} {found.name}: {found.message}")
     from slipstream_cli.serving import serve  # the runtime takes a while to import, which no other command needs
 
-    raise typer.Exit(int(Exit.OK if serve(source, compiled.config, socket or admin.default_socket(), verbose) else Exit.PROBLEMS))
+    well = serve(source, compiled.config, socket or admin.default_socket(), verbose, access_log)
+    raise typer.Exit(int(Exit.OK if well else Exit.PROBLEMS))

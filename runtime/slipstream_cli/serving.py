@@ -17,6 +17,7 @@ from slipstream_cli.changes import changes
 from slipstream_cli.console import err, escape, warn
 from slipstream_cli.sources import Source, SourceError, compile_source, findings_of, load, problems_of
 from slipstream_runtime.local import LocalServer
+from slipstream_runtime.observe.access_writer import to_stdout
 from slipstream_runtime.observe.logs import configure_logs
 from slipstream_runtime.runtime import ConfigRefused, Runtime
 
@@ -36,18 +37,21 @@ class Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-def serve(source: Source, config: RuntimeConfig, socket: Path, verbose: bool) -> bool:
-    """Until SIGINT or SIGTERM; whether it went well."""
+def serve(source: Source, config: RuntimeConfig, socket: Path, verbose: bool, access_log: float = 0.0) -> bool:
+    """Until SIGINT or SIGTERM; whether it went well. `access_log`: the share of answers that get a line on stdout."""
     if verbose:
         configure_logs("INFO")
     else:
         logging.disable(logging.WARNING)  # what a person needs to know is said in words below, and by `slipstream status`
-    return uvloop.run(_serve(source, config, socket))
+    return uvloop.run(_serve(source, config, socket, access_log))
 
 
-async def _serve(source: Source, config: RuntimeConfig, socket: Path) -> bool:
+async def _serve(source: Source, config: RuntimeConfig, socket: Path, access_log: float) -> bool:
     signals = Signals()
     runtime = Runtime(MonotonicClock())
+    logged = to_stdout(access_log)
+    if logged is not None:
+        runtime.context.access = logged[0]
     try:
         await runtime.start(None)
         await runtime.apply(config, "Local")
@@ -70,6 +74,8 @@ async def _serve(source: Source, config: RuntimeConfig, socket: Path) -> bool:
         await asyncio.gather(watcher, ended, return_exceptions=True)
         await _drain(runtime, signals)
         await server.close()
+        if logged is not None:
+            await asyncio.to_thread(logged[1].stop)
 
 
 async def _drain(runtime: Runtime, signals: Signals) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import random
 import signal
 import time
 from collections.abc import Callable
@@ -19,8 +17,7 @@ from slipstream_runtime.control.admin import sidecar_app
 from slipstream_runtime.control.gate import Gate
 from slipstream_runtime.control.mount import Mount
 from slipstream_runtime.control.settings import Settings
-from slipstream_runtime.observe.access import AccessLog
-from slipstream_runtime.observe.access_writer import AccessWriter
+from slipstream_runtime.observe.access_writer import to_stdout
 from slipstream_runtime.proxy.dialer import DnsResolver
 from slipstream_runtime.runtime import ConfigRefused, Runtime, Source
 
@@ -75,16 +72,6 @@ async def take_mounted(mount: Mount, gate: Gate, acceptor: Acceptor) -> None:
         log.warning("mounted configuration refused", extra={"reason": refused.reason, "detail": refused.message})
 
 
-def _access_log(runtime: Runtime, share: float) -> AccessWriter | None:
-    """On stdout, where `share` isn't 0; the process' own log is on stderr."""
-    if not share:
-        return None
-    access = runtime.context.access = AccessLog(share, random.random)
-    writer = AccessWriter(access, lambda data: os.write(1, data))
-    writer.start()
-    return writer
-
-
 async def serve(settings: Settings) -> int:
     """Until SIGTERM or SIGINT; the exit code."""
     over = asyncio.Event()
@@ -94,7 +81,9 @@ async def serve(settings: Settings) -> int:
     runtime, gate, mount = Runtime(MonotonicClock(), DnsResolver()), Gate(bootstrap), Mount(settings.config_dir)
     runtime.context.max_clients = settings.max_clients
     acceptor = Acceptor(runtime, gate)
-    writer = _access_log(runtime, settings.access_log)
+    logged = to_stdout(settings.access_log)
+    if logged is not None:
+        runtime.context.access = logged[0]
     await runtime.start(bootstrap)
     # Before the startup probe passes: a pod that begins with its ConfigMap mounted never serves without it.
     await take_mounted(mount, gate, acceptor)
@@ -113,6 +102,6 @@ async def serve(settings: Settings) -> int:
             task.cancel()
         await asyncio.gather(watcher, ended, return_exceptions=True)
         await admin.cleanup()
-        if writer is not None:
-            await asyncio.to_thread(writer.stop)
+        if logged is not None:
+            await asyncio.to_thread(logged[1].stop)
     return 0

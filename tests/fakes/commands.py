@@ -96,11 +96,11 @@ async def memory_server(folder: Path) -> AsyncIterator[int]:
 
 
 @asynccontextmanager
-async def running(policies: Path, upstream: int, folder: Path) -> AsyncIterator[tuple[Process, str, Path]]:
+async def running(policies: Path, upstream: int, folder: Path, *more: str) -> AsyncIterator[tuple[Process, str, Path]]:
     """`slipstream run` on a folder of policies: the process, the URL of its pool, its socket."""
     port, control = free_port(), folder / "slipstream.sock"
     options = ("--upstream", f"memory=127.0.0.1:{upstream}", "--listen", f"memory={port}", "--socket", str(control))
-    process = await Process.start(*SLIPSTREAM, "run", "-f", str(policies), *options)
+    process = await Process.start(*SLIPSTREAM, "run", "-f", str(policies), *options, *more)
     try:
         await process.until("in force")
         yield process, f"http://127.0.0.1:{port}", control

@@ -218,3 +218,18 @@ async def test_a_second_ctrl_c_waits_for_nobody(stalled: tuple[Process, str, asy
         assert await process.end() == 0
         with pytest.raises(aiohttp.ClientError):
             await waiting
+
+
+@pytest.mark.parametrize(("more", "lines"), [(("--access-log", "1"), 3), ((), 0)], ids=["all", "off"])
+async def test_an_access_log_is_asked_for_and_has_no_path_in_it(tmp_path: Path, more: tuple[str, ...], lines: int) -> None:
+    """One line an answer by the time it has drained; none where nobody asked for it."""
+    async with memory_server(tmp_path) as port, running(samples(tmp_path), port, tmp_path, *more) as (process, url, _):
+        async with aiohttp.ClientSession(url) as http:
+            for _ in range(3):
+                async with http.get(RECALL, headers=session("eve")) as answer:
+                    assert answer.status == 200
+        process.signal()
+        assert await process.end() == 0
+        found = [json.loads(line) for line in process.said.splitlines() if line.startswith("{")]
+    assert [line["operation"] for line in found] == ["GET /episodic/recall"] * lines
+    assert "pebble" not in process.said

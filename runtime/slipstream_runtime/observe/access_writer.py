@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import random
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -12,6 +14,16 @@ from slipstream_runtime.observe.access import AccessLog
 SECONDS: Final = 0.2  # between two writes
 
 log = logging.getLogger("slipstream.access")
+
+
+def to_stdout(share: float) -> tuple[AccessLog, AccessWriter] | None:
+    """An access log with its writer, started; None where no answer is to have a line. A process' own log and words go to stderr."""
+    if not share:
+        return None
+    access = AccessLog(share, random.random)
+    writer = AccessWriter(access, lambda data: os.write(1, data))
+    writer.start()
+    return access, writer
 
 
 class AccessWriter:
