@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
 
+from slipstream_api.compile import fallback_names
 from slipstream_api.models import SPECS
 from slipstream_api.resources import Resource
 from slipstream_operator.kube.kinds import CONNECTION_POOL, LOAD_TEST, Kind
@@ -27,6 +28,7 @@ class PolicyEntry:
     spec: Any = None
     problem: str = ""
     targets: tuple[str, ...] = ()
+    fallbacks: tuple[str, ...] = ()
     status: Mapping[str, Any] = field(default_factory=dict)
     deleting: bool = False
 
@@ -51,7 +53,7 @@ def policy_entry(kind: Kind, body: Mapping[str, Any]) -> PolicyEntry:
     """The entry of a policy's body."""
     meta, raw = body["metadata"], body.get("spec") or {}
     spec, problem = _read(kind, raw)
-    return PolicyEntry(
+    entry = PolicyEntry(
         kind=kind.kind,
         namespace=meta["namespace"],
         name=meta["name"],
@@ -65,6 +67,7 @@ def policy_entry(kind: Kind, body: Mapping[str, Any]) -> PolicyEntry:
         status=dict(body.get("status") or {}),
         deleting=bool(meta.get("deletionTimestamp")),
     )
+    return entry if problem else replace(entry, fallbacks=fallback_names(entry.resource()))
 
 
 def _read(kind: Kind, raw: Mapping[str, Any]) -> tuple[Any, str]:

@@ -43,6 +43,7 @@ class Router:
         if key[0] == CONNECTION_POOL.kind:
             # Who names the pool has to learn that it came, changed or went: also that it was the last one they had.
             policies |= {p.key for p in self.caches.policies_of(namespace, key[2])}
+            policies |= {p.key for p in self._seen.values() if p.namespace == namespace and key[2] in p.fallbacks}
         return Keys(frozenset(workloads), frozenset(policies))
 
     def pod(self, uid: str, entry: PodEntry | None) -> Keys:

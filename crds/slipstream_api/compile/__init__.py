@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from slipstream_api import config as c
 from slipstream_api.compile import render
-from slipstream_api.compile.attach import policies_for, policies_targeting, pools_of, resolve_refs
+from slipstream_api.compile.attach import fallback_names, policies_for, policies_targeting, pools_of, resolve_refs
 from slipstream_api.compile.findings import Finding
 from slipstream_api.compile.merge import Merged, merge
 from slipstream_api.compile.places import Placement, places
@@ -21,7 +21,7 @@ from slipstream_api.fallbacks import DeadEnd, dead_ends
 from slipstream_api.models import CachePolicySpec, ConnectionPoolSpec
 from slipstream_api.resources import Resource
 
-__all__ = ["Compiled", "Finding", "Placement", "compile", "resolve_refs", "warning"]
+__all__ = ["Compiled", "Finding", "Placement", "compile", "fallback_names", "resolve_refs", "warning"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from slipstream_api.compile.findings import Finding, finding
 from slipstream_api.conditions import Reason, Type
-from slipstream_api.models import ConnectionPoolSpec
+from slipstream_api.models import CircuitBreakerSpec, ConnectionPoolSpec
 from slipstream_api.resources import Resource
 
 POLICY_KINDS = ("CachePolicy", "CircuitBreaker")
@@ -54,15 +54,27 @@ def target_names(policy: Resource) -> tuple[str, ...]:
     return tuple(ref.name for ref in policy.spec.target_refs)  # type: ignore[attr-defined]  # POLICY_KINDS have target_refs
 
 
+def fallback_names(policy: Resource) -> tuple[str, ...]:
+    """Names of the pools that a breaker's fallbacks lead to."""
+    if not isinstance(policy.spec, CircuitBreakerSpec):
+        return ()
+    return tuple(dict.fromkeys(step.pool for rule in policy.spec.rules for step in rule.fallback if step.pool is not None))
+
+
 def resolve_refs(policy: Resource, resources: Sequence[Resource]) -> Finding:
-    """Whether every pool that a policy names is there; it needs no workload for that."""
+    """Whether every pool that a policy names is there, as a target or in a fallback; it needs no workload for that."""
     if policy.kind not in POLICY_KINDS:
         return finding(policy, Type.RESOLVED_REFS, "True", Reason.RESOLVED_REFS, "it refers to nothing")
     there = {pool.name for pool in _pools(policy.namespace, resources)}
     wanted = target_names(policy)
     missing = [name for name in wanted if name not in there]
+    astray = [name for name in fallback_names(policy) if name not in there]
+    if not missing and not astray:
+        found = dict.fromkeys((*wanted, *fallback_names(policy)))
+        return finding(policy, Type.RESOLVED_REFS, "True", Reason.RESOLVED_REFS, f"found {', '.join(found)}")
     if not missing:
-        return finding(policy, Type.RESOLVED_REFS, "True", Reason.RESOLVED_REFS, f"found {', '.join(wanted)}")
+        message = f"no ConnectionPool {', '.join(astray)} in namespace {policy.namespace}: create it, or correct spec.rules[].fallback"
+        return finding(policy, Type.RESOLVED_REFS, "False", Reason.PARTIALLY_RESOLVED, message)
     reason = Reason.TARGET_NOT_FOUND if len(missing) == len(wanted) else Reason.PARTIALLY_RESOLVED
     message = f"no ConnectionPool {', '.join(missing)} in namespace {policy.namespace}: create it or correct spec.targetRefs"
     return finding(policy, Type.RESOLVED_REFS, "False", reason, message)

@@ -35,7 +35,7 @@ def resolved_refs(facts: PolicyFacts) -> Condition:
     """Every pool that it names is there; it needs no workload for that."""
     if facts.entry.problem:
         return _of(facts, Type.RESOLVED_REFS, "Unknown", Reason.PENDING, "the spec can't be read")
-    found = resolve_refs(facts.entry.resource(), facts.pools)
+    found = resolve_refs(facts.entry.resource(), (*facts.pools, *facts.others))
     return _of(facts, Type.RESOLVED_REFS, found.status, found.reason, found.message)
 
 

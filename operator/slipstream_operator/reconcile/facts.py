@@ -52,13 +52,15 @@ class WorkloadFacts:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFacts:
-    """Everything about one policy. `pools`: those that it names and that are there, or itself. `observed`: its status as it is."""
+    """Everything about one policy. `pools`: those that it is for and that are there, or itself; `others`: those
+    that its fallbacks lead to and that are there. `observed`: its status as it is."""
 
     entry: PolicyEntry
     pools: tuple[Resource, ...] = ()
     targets: tuple[PoolTarget, ...] = ()
     workloads: tuple[WorkloadFacts, ...] = ()
     observed: Mapping[str, Any] = field(default_factory=dict)
+    others: tuple[Resource, ...] = ()
 
     @property
     def generation(self) -> int:

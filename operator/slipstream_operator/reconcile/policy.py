@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from slipstream_api.resources import Resource
@@ -71,6 +71,7 @@ class PolicyReconciler:
         return PolicyFacts(
             entry=entry,
             pools=tuple(pool.resource() for pool in pools),
+            others=tuple(pool.resource() for pool in self._there(entry, entry.fallbacks)),
             targets=tuple(target_of(pool.resource()) for pool in pools),
             workloads=tuple(self._workload(entry, name) for name in sorted(names)),
             observed=entry.status,
@@ -79,10 +80,12 @@ class PolicyReconciler:
     def _pools(self, entry: PolicyEntry) -> Iterator[PolicyEntry]:
         """A pool stands for itself, other policies for those that they name."""
         if entry.kind == CONNECTION_POOL.kind:
-            candidates: list[PolicyEntry | None] = [entry]
-        else:
-            candidates = [self.caches.policy((CONNECTION_POOL.kind, entry.namespace, name)) for name in entry.targets]
-        return (pool for pool in candidates if pool is not None and not pool.problem and not pool.deleting)
+            return iter(() if entry.problem or entry.deleting else (entry,))
+        return self._there(entry, entry.targets)
+
+    def _there(self, entry: PolicyEntry, names: Iterable[str]) -> Iterator[PolicyEntry]:
+        pools = (self.caches.policy((CONNECTION_POOL.kind, entry.namespace, name)) for name in names)
+        return (pool for pool in pools if pool is not None and not pool.problem and not pool.deleting)
 
     def _workload(self, entry: PolicyEntry, name: str) -> WorkloadFacts:
         key = (entry.namespace, name)

@@ -102,6 +102,16 @@ def test_missing_pools_are_named(names: tuple[str, ...], reason: str) -> None:
     assert ("gone" in found.message) == (reason != "ResolvedRefs")
 
 
+@pytest.mark.parametrize(("there", "reason"), [((), "PartiallyResolved"), (("spare",), "ResolvedRefs")])
+def test_a_pool_that_a_fallback_leads_to_must_be_there(there: tuple[str, ...], reason: str) -> None:
+    """Named, with where to correct it; once it is there nothing is said of it but that it was found."""
+    steps = [{"name": "default", "fallback": [{"type": "Upstream", "pool": "spare"}]}]
+    found = resolve_refs(breaker("b", rules=steps), [pool(), *(pool(name) for name in there)])
+    assert found.reason == reason
+    assert "spare" in found.message
+    assert ("spec.rules[].fallback" in found.message) == (not there)
+
+
 def test_rules_are_tried_most_specific_first() -> None:
     """Exact path, template, longer prefix, shorter prefix, all; ties by name."""
     rules = (

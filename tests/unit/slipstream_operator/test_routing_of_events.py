@@ -39,6 +39,16 @@ def test_a_pool_concerns_its_workloads_and_whoever_names_it(cluster: Cluster) ->
     assert ("CachePolicy", NS, "memory") in keys.policies
 
 
+def test_a_pool_concerns_the_breakers_whose_fallbacks_lead_to_it(cluster: Cluster) -> None:
+    """They say whether it is there; one whose fallback leads elsewhere isn't asked."""
+    router = Router(cluster.caches)
+    steps = [{"name": "default", "fallback": [{"type": "Upstream", "pool": "spare"}]}]
+    heard(cluster, router, make.breaker("there", rules=steps))
+    heard(cluster, router, make.breaker("elsewhere"))
+    keys = heard(cluster, router, make.pool("spare", workloads=("other",), host="spare"))
+    assert keys.policies == {("ConnectionPool", NS, "spare"), ("CircuitBreaker", NS, "there")}
+
+
 def test_a_target_that_was_let_go_is_looked_at_too(cluster: Cluster) -> None:
     """The index has forgotten it already."""
     router = Router(cluster.caches)
