@@ -30,7 +30,7 @@ class Slot:
 
 
 def parse(text: str, names: Collection[str]) -> tuple[str | Slot, ...]:
-    """Texts and slots in turn; `$$` is a dollar sign. `names`: known besides the built-in ones. Raises TemplateError for an unknown slot."""
+    """Texts and slots in turn; `$$` is a dollar sign. `names`: known besides the built-in ones. Raises TemplateError for others."""
     pieces: list[str | Slot] = []
     end = 0
     for found in _SLOT.finditer(text):
