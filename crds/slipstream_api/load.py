@@ -32,13 +32,15 @@ class Located:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What files hold. `ignored`: documents of other kinds, as `file:line: Kind name`."""
+    """What files hold. `ignored`: documents of other kinds, as `file:line: Kind name`; `config_maps`: (namespace, name, key) → text of
+    those among them that are ConfigMaps, since load tests take data from them."""
 
     resources: tuple[Resource, ...] = ()
     problems: tuple[Located, ...] = ()
     ignored: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     origins: dict[tuple[str, str, str], str] = field(default_factory=dict)  # (kind, namespace, name) → file:line
+    config_maps: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
 
 def load_paths(paths: Iterable[Path], namespace: str = DEFAULT_NAMESPACE) -> Loaded:
@@ -49,7 +51,8 @@ def load_paths(paths: Iterable[Path], namespace: str = DEFAULT_NAMESPACE) -> Loa
         for document in shelf.documents(file):
             for prefix, value in _flat(document.value):
                 shelf.take(value, _Place(str(file), document, prefix))
-    return Loaded(tuple(shelf.resources), tuple(sorted(shelf.problems)), tuple(shelf.ignored), tuple(map(str, files)), shelf.origins)
+    problems = tuple(sorted(shelf.problems))
+    return Loaded(tuple(shelf.resources), problems, tuple(shelf.ignored), tuple(map(str, files)), shelf.origins, shelf.config_maps)
 
 
 def _files(paths: Iterable[Path]) -> Iterator[Path]:
@@ -91,6 +94,7 @@ class _Shelf:
     resources: list[Resource] = field(default_factory=list)
     ignored: list[str] = field(default_factory=list)
     origins: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    config_maps: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
     def documents(self, file: Path) -> tuple[Document, ...]:
         try:
@@ -106,6 +110,7 @@ class _Shelf:
     def take(self, value: Any, place: _Place) -> None:
         if isinstance(value, dict) and not str(value.get("apiVersion", "")).startswith(f"{GROUP}/"):
             self.ignored.append(f"{place}: {_what(value)}")
+            self.config_maps.update(_texts(value, self.namespace))
             return
         if found := validate(value):
             self.problems += [Located(place.file, place.line(p.path), p.path, p.message) for p in found]
@@ -125,6 +130,15 @@ def _what(value: dict[str, Any]) -> str:
     metadata = value.get("metadata")
     name = metadata.get("name", "") if isinstance(metadata, dict) else ""
     return f"{value.get('kind', 'a document without kind')} {name}".rstrip()
+
+
+def _texts(value: dict[str, Any], namespace: str) -> dict[tuple[str, str, str], str]:
+    """The data of a ConfigMap by (namespace, name, key); nothing of any other document."""
+    metadata, data = value.get("metadata"), value.get("data")
+    if (value.get("apiVersion"), value.get("kind")) != ("v1", "ConfigMap") or not isinstance(metadata, dict) or not isinstance(data, dict):
+        return {}
+    where, name = str(metadata.get("namespace") or namespace), str(metadata.get("name", ""))
+    return {(where, name, str(key)): text for key, text in data.items() if isinstance(text, str)}
 
 
 def to_resource(value: dict[str, Any], namespace: str = DEFAULT_NAMESPACE) -> Resource:

@@ -13,7 +13,7 @@ from slipstream_api.resources import Resource
 from slipstream_cli import admin
 from slipstream_cli.console import Exit, escape, fail, out, table
 from slipstream_cli.measure import CannotMeasure, Measured, measure, routes_of
-from slipstream_cli.sources import Source, SourceError, load, load_tests, problems_of
+from slipstream_cli.sources import Source, SourceError, config_maps_of, load, load_tests, problems_of
 from slipstream_loadtest.report.document import as_json, as_text
 
 
@@ -34,9 +34,11 @@ def loadtest(
     if report is not None and not report.parent.is_dir():
         fail(f"--report {report}: there is no folder {report.parent}: make it first")  # before the run, not after it
     try:
-        test = choose(Source(tuple(files)), name)
+        source = Source(tuple(files))
+        test = choose(source, name)
         assert isinstance(test.spec, LoadTestSpec)
-        measured = measure(test, routes_of(test.spec, socket or admin.default_socket()), runners)
+        config_maps = config_maps_of(load(source), test.namespace)
+        measured = measure(test, routes_of(test.spec, socket or admin.default_socket()), runners, config_maps=config_maps)
     except (SourceError, CannotMeasure) as error:
         fail(str(error))
     document = as_json(measured.plan, measured.result, measured.verdict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,11 +75,14 @@ def local_urls(config: dict[str, object] | None) -> dict[str, tuple[str, str]]:
     return found
 
 
-def measure(test: Resource, routes: Routes, runners: int | None, quiet: bool = False) -> Measured:
-    """Runs a test with a progress bar; SIGINT ends it early with what there is. Raises CannotMeasure."""
+def measure(
+    test: Resource, routes: Routes, runners: int | None, quiet: bool = False, config_maps: Mapping[tuple[str, str], str] | None = None
+) -> Measured:
+    """Runs a test with a progress bar; SIGINT ends it early with what there is. `config_maps`: (name, key) → text of what its spec refers
+    to. Raises CannotMeasure."""
     assert isinstance(test.spec, LoadTestSpec)
     try:
-        plan = build_plan(test.name, test.namespace, test.spec, routes, SEED, runners=runners or 1)
+        plan = build_plan(test.name, test.namespace, test.spec, routes, SEED, runners=runners or 1, config_maps=config_maps or {})
         result = uvloop.run(_run(plan, quiet))
     except (PlanRefused, TargetUnusable) as error:
         raise CannotMeasure(str(error)) from None

@@ -106,6 +106,11 @@ def findings_of(loaded: Loaded, compiled: Compiled) -> tuple[Finding, ...]:
     return tuple(f for f in (*compiled.findings, *tests) if f.type == "Warning" or f.status == "False")
 
 
+def config_maps_of(loaded: Loaded, namespace: str) -> dict[tuple[str, str], str]:
+    """(name, key) → text of the ConfigMaps beside a load test, in its namespace."""
+    return {(name, key): text for (where, name, key), text in loaded.config_maps.items() if where == namespace}
+
+
 def load_tests(loaded: Loaded) -> tuple[Resource, ...]:
     return tuple(r for r in loaded.resources if isinstance(r.spec, LoadTestSpec))
 

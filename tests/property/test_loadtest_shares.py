@@ -23,7 +23,7 @@ def test_trap_T17_shares_of_users_sum_to_the_whole_at_any_time(total: Fraction, 
 @given(st.integers(min_value=0, max_value=500), runners)
 def test_users_have_every_number_once(total: int, n: int):
     """User numbers, and with them sessions, are never shared between runners."""
-    found = sorted(number for index in range(n) for number in ClosedSchedule.of(total, index, n).users)
+    found = sorted(number for index in range(n) for number in ClosedSchedule.of(total, index, n).most)
     assert found == list(range(total))
 
 

@@ -97,7 +97,8 @@ class Applier:
             problem = seen.facts.problem
             raise Unplannable(problem.message if problem else "the spec can't be read")
         try:
-            plan = build_plan(test.name, test.namespace, seen.spec, seen.target.routes, seed=test.run)
+            routes, config_maps = seen.target.routes, seen.target.config_maps
+            plan = build_plan(test.name, test.namespace, seen.spec, routes, seed=test.run, config_maps=config_maps)
         except PlanRefused as error:
             raise Unplannable(str(error)) from None
         await self._create(manifests.plan_config_map(test, test.run, encode_plan(plan).decode()))
@@ -107,7 +108,8 @@ class Applier:
         test, spec = seen.facts.test, seen.spec
         if spec is None or seen.target is None:
             return
-        plan = seen.plan or build_plan(test.name, test.namespace, spec, seen.target.routes, seed=test.run)
+        routes, config_maps = seen.target.routes, seen.target.config_maps
+        plan = seen.plan or build_plan(test.name, test.namespace, spec, routes, seed=test.run, config_maps=config_maps)
         pod = manifests.RunnerPod(self._image, self._cluster, self._keys.public())
         limit = int(plan.duration_ms / 1000 + d.DEFAULT_TIMINGS.start_timeout + 2 * d.DEFAULT_TIMINGS.grace) + 60
         try:

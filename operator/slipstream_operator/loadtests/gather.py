@@ -19,6 +19,7 @@ from slipstream_operator.errors import NotFound
 from slipstream_operator.kube.client import Kube, Object
 from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL, JOB, LOAD_TEST, POD, Kind
 from slipstream_operator.loadtests.client import Progress, RunnerClient, RunnerState
+from slipstream_operator.loadtests.config_maps import resolved
 from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, Problem, RunnerFacts
 from slipstream_operator.loadtests.manifests import LABEL_RUN, LABEL_TEST, PLAN_FILE, RESULT_FILE, object_name
 from slipstream_operator.loadtests.pods import oldest_first, runner_facts
@@ -121,7 +122,9 @@ class Gatherer:
             pool = await self._maybe(CONNECTION_POOL, test.namespace, spec.target.pool_ref.name)
             if pool is not None:
                 pools.append((pool["metadata"]["name"], ConnectionPoolSpec.model_validate(pool["spec"])))
-        return spec, _plannable(test, spec, measurable(test.namespace, spec, pools, self._cluster_domain))
+        target = measurable(test.namespace, spec, pools, self._cluster_domain)
+        target = await resolved(spec, target, lambda name: self._maybe(CONFIG_MAP, test.namespace, name))
+        return spec, _plannable(test, spec, target)
 
     async def _maybe(self, kind: Kind, namespace: str, name: str) -> Object | None:
         try:
@@ -134,7 +137,7 @@ def _plannable(test: LoadTestFacts, spec: LoadTestSpec, target: Measurable | Pro
     """What no schema can say: bounds of the wrong unit, templates without data. Told before a run, not by one."""
     if isinstance(target, Measurable):
         try:
-            build_plan(test.name, test.namespace, spec, target.routes, seed=0)
+            build_plan(test.name, test.namespace, spec, target.routes, seed=0, config_maps=target.config_maps)
         except PlanRefused as error:
             return Problem("Accepted", "Invalid", str(error))
     return target

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from slipstream_api.addresses import env_name
 from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
@@ -14,11 +14,13 @@ from slipstream_operator.loadtests.facts import Problem
 
 @dataclass(frozen=True, slots=True)
 class Measurable:
-    """How a test reaches its target. `workload`: as which one its runners go through the layers, empty for a URL."""
+    """How a test reaches its target. `workload`: as which one its runners go through the layers, empty for a URL. `config_maps`: (name,
+    key) → text of what the spec refers to."""
 
     routes: Routes
     workload: str = ""
     pool: str = ""
+    config_maps: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def measurable(

@@ -109,7 +109,7 @@ class ClosedLoad(Load):
         self._series = series
         self.until = until
         now = self.now()
-        for user in self.ensure(schedule.users):
+        for user in self.ensure(schedule.most):
             if not user.busy:
                 self._iterate(user, now)
 

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Final
 
 from slipstream_loadtest.plan.draws import row
+from slipstream_loadtest.plan.rows import columns, turn_row, user_row
 from slipstream_loadtest.plan.scenarios import DataList, HttpRequest, Scenario, Step
 from slipstream_loadtest.plan.template import Encoding, TemplateError, as_is, in_header, in_json, in_path, parse
 
@@ -28,11 +29,21 @@ class _Mark(Enum):
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """A place for a row of a data list, every row encoded already."""
+    """A place for a row of a data list that is drawn, every row encoded already."""
 
     number: int
     values: tuple[bytes, ...]
 
+
+class _Turns(_Rows):
+    """A place for the row whose turn it is."""
+
+
+class _Own(_Rows):
+    """A place for a user's own row, known once the user is."""
+
+
+_PLACES: Final = {"Random": _Rows, "Sequential": _Turns, "UniquePerUser": _Own}
 
 Piece = bytes | _Rows | _Mark
 Pieces = tuple[Piece, ...]
@@ -80,7 +91,8 @@ class CompiledStep:
     def bind(self, user: int, session: str) -> BoundStep:
         """The step as one user does it."""
         fill = {_Mark.USER: str(user).encode(), _Mark.SESSION: session.encode()}
-        return BoundStep(_bound(self.head, fill), _bound(self.body, fill), tuple(_bound(c, fill) for c in self.contains), self)
+        head, body, *contains = (_bound(pieces, fill, user) for pieces in (self.head, self.body, *self.contains))
+        return BoundStep(head, body, tuple(contains), self)
 
 
 def compile_scenarios(
@@ -131,21 +143,27 @@ def _header(name: str, value: str, data: Sequence[DataList]) -> Pieces:
 
 def _pieces(text: str, data: Sequence[DataList], encoding: Encoding) -> Pieces:
     """A template with its texts and rows encoded. Texts go as they are written: only values are encoded."""
-    lists = {one.name: (number, one) for number, one in enumerate(data)}
+    lists = columns(data)
     made: list[Piece] = []
     for piece in parse(text, lists):
         if isinstance(piece, str):
             made.append(in_header(piece) if encoding is in_header else piece.encode())
         elif piece.name in lists:
-            number, one = lists[piece.name]
-            made.append(_Rows(number, tuple(encoding(row[0]) for row in one.rows)))
+            one = lists[piece.name]
+            made.append(_PLACES[one.data.mode](one.number, tuple(map(encoding, one.values()))))
         else:
             made.append(_Mark(piece.name))
     return _joined(made)
 
 
-def _bound(pieces: Pieces, fill: dict[_Mark, bytes]) -> Pieces:
-    return _joined([fill.get(piece, piece) if isinstance(piece, _Mark) else piece for piece in pieces])
+def _bound(pieces: Pieces, fill: dict[_Mark, bytes], user: int) -> Pieces:
+    return _joined([_of_user(piece, fill, user) for piece in pieces])
+
+
+def _of_user(piece: Piece, fill: dict[_Mark, bytes], user: int) -> Piece:
+    if isinstance(piece, _Own):
+        return piece.values[user_row(user, len(piece.values))]
+    return fill.get(piece, piece) if isinstance(piece, _Mark) else piece
 
 
 def _joined(pieces: Sequence[Piece]) -> Pieces:
@@ -167,6 +185,8 @@ def _render(pieces: Pieces, iteration: int, drawn: int) -> bytes:
             texts.append(piece)
         elif piece.__class__ is _Rows:
             texts.append(piece.values[row(drawn, piece.number, len(piece.values))])
+        elif piece.__class__ is _Turns:
+            texts.append(piece.values[turn_row(drawn, len(piece.values))])
         else:
             texts.append(b"%d" % iteration)
     return b"".join(texts)

@@ -1,40 +1,27 @@
-"""LoadTest spec → plan: what will be sent, when and where, exactly. Pure: the same spec, routes and seed always give the same plan.
-
-A block is one repeat on one target: warm-up, then each stage as Hold and Drain. A comparison interleaves blocks as ABBA (Direct, Layers,
-Layers, Direct, …), so that a drift of the machine meets both sides alike.
-"""
+"""LoadTest spec → plan: what will be sent, when and where, exactly. Pure: the same spec, routes, ConfigMaps and seed always give the same
+plan. Holds no rule of its own: stages.py, feeders.py, requests.py and asks.py do, and refuse with the field's path."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.http.request import compile_scenarios
-from slipstream_loadtest.judged.metrics import METRICS
-from slipstream_loadtest.plan.asked import Comparison, Threshold
-from slipstream_loadtest.plan.model import Phase, PhaseKind, Plan, Stage, Target, TargetName, decode_plan, encode_plan, plan_hash
-from slipstream_loadtest.plan.scenarios import DataList, Expect, HttpRequest, Scenario, Step
+from slipstream_loadtest.plan import asks, feeders, requests, rows, stages
+from slipstream_loadtest.plan.asked import Comparison
+from slipstream_loadtest.plan.feeders import ConfigMaps, references
+from slipstream_loadtest.plan.model import Connections, Plan, Target, TargetName, Tls, decode_plan, encode_plan, plan_hash
+from slipstream_loadtest.plan.refused import PlanRefused
 from slipstream_loadtest.plan.template import TemplateError
-from slipstream_loadtest.plan.units import limit
 
 if TYPE_CHECKING:
     from slipstream_api.models import LoadTestSpec
-    from slipstream_api.models import loadtest as api
 
-TIMEOUT_MS: Final = 10_000  # of one call: what loadtest.md recommends
 DRAIN_MS: Final = 1_000  # after a stage, for the calls in flight; what takes longer is censored, and a bound that rests on it isn't passed
-MAX_IN_FLIGHT: Final = 1_000  # of an open stage that sets none
-
-
-class PlanRefused(ValueError):  # noqa: N818 - an answer, not a malfunction
-    """A spec that can't be planned. `path`: the field; the message says what to change."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.message = message
+_NONE: Final[Mapping[tuple[str, str], str]] = {}
+_CERTIFICATE: Final = "-----BEGIN CERTIFICATE-----"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,46 +49,88 @@ def build_plan(
     seed: int,
     *,
     runners: int | None = None,
-    timeout_ms: int = TIMEOUT_MS,
+    config_maps: ConfigMaps = _NONE,
+    timeout_ms: int | None = None,
     drain_ms: int = DRAIN_MS,
 ) -> Plan:
-    """The plan of a LoadTest. `runners` replaces the spec's count (the standalone command). Raises PlanRefused."""
+    """The plan of a LoadTest. `runners` and `timeout_ms` replace the spec's; `config_maps`: (name, key) → text of what `references` lists;
+    `drain_ms`: of stages that say nothing. Raises PlanRefused."""
     count = spec.runners.count if runners is None else runners
-    comparison = _comparison(spec)
-    targets = _targets(routes, comparison)
-    stages = tuple(_stage(stage, count) for stage in spec.stages)
-    order = _interleaved(targets, comparison)
+    comparison, connections = asks.comparison(spec), _connections(spec, count)
+    targets = _targets(spec, routes, comparison, config_maps)
+    made = stages.stages(spec, connections, count, drain_ms)
+    floors = spec.checks.memory_growth is not None
+    phases = stages.phases(stages.interleaved(targets, comparison.repeats), made, parse_duration(spec.warmup), floors=floors)
+    slice_ms = stages.slice_ms(phases)
     plan = Plan(
         name=name,
         namespace=namespace,
         seed=seed,
         runners=count,
-        timeout_ms=timeout_ms,
-        drain_ms=drain_ms,
+        timeout_ms=_timeout(spec) if timeout_ms is None else timeout_ms,
+        drain_ms=max(stage.drain_ms for stage in made),
+        slice_ms=slice_ms,
+        max_lost=_max_lost(spec, count),
+        connections=connections,
         targets=targets,
-        stages=stages,
-        phases=tuple(_phases(order, stages, parse_duration(spec.warmup), drain_ms)),
-        scenarios=tuple(_scenario(scenario) for scenario in spec.scenarios),
-        data=tuple(DataList(name=one.name, rows=tuple((value,) for value in one.values or ())) for one in spec.data),
-        thresholds=tuple(_threshold(threshold, {stage.name for stage in stages}) for threshold in spec.thresholds),
+        stages=made,
+        phases=phases,
+        scenarios=requests.scenarios(spec),
+        data=feeders.lists(spec.data, config_maps),
+        thresholds=asks.thresholds(spec, made, slice_ms),
         comparison=comparison,
+        checks=asks.checks(spec),
     )
+    _check_requests(plan)
+    _check_rows(plan)
+    return plan
+
+
+def _check_requests(plan: Plan) -> None:
+    requests.check_templates(plan.scenarios, plan.checks, rows.columns(plan.data))
     try:
         compile_scenarios(plan.scenarios, plan.data, "target")
     except TemplateError as error:
         raise PlanRefused("spec.scenarios", str(error)) from None
-    return plan
 
 
-def _comparison(spec: LoadTestSpec) -> Comparison:
-    """LastPassed needs no second target: a run that compares with an earlier one is measured like one that doesn't compare."""
-    if spec.comparison.baseline != "Direct":
-        return Comparison()
-    return Comparison(baseline="Direct", repeats=spec.comparison.repeats, noise_percent=float(spec.comparison.noise_percent))
+def _check_rows(plan: Plan) -> None:
+    """Lists that may not begin again must be long enough for this load."""
+    most = max(max(stage.users, stage.connections) for stage in plan.stages)
+    for one in plan.data:
+        path, there = f"spec.data[{one.name}].onExhausted", len(one.rows)
+        if one.wrap or one.mode == "Random":
+            continue
+        if one.mode == "UniquePerUser" and there < most:
+            raise PlanRefused(path, f"{most} users need as many rows, there are {there}: add rows, or set Wrap")
+        if one.mode == "Sequential" and any(stage.model == "Closed" for stage in plan.stages):
+            raise PlanRefused(path, "how many iterations closed stages make isn't known: set Wrap, or use UniquePerUser or ratePerSecond")
+        if one.mode == "Sequential" and there < (needed := stages.arrivals_in_all(plan.phases, plan.stages)):
+            raise PlanRefused(path, f"{needed} arrivals need as many rows, there are {there}: add rows, or set Wrap")
 
 
-def _targets(routes: Routes, comparison: Comparison) -> tuple[Target, ...]:
-    direct, layers = _target("Direct", routes.direct), _target("Layers", routes.layers)
+def _connections(spec: LoadTestSpec, runners: int) -> Connections:
+    shared = spec.connections.max if spec.connections.sharing == "Shared" else None
+    if shared is not None and shared < runners:
+        raise PlanRefused("spec.connections.max", f"{shared} leaves some of {runners} runners without any: set at least {runners}")
+    return Connections(reuse=spec.connections.reuse, shared=shared or 0)
+
+
+def _timeout(spec: LoadTestSpec) -> int:
+    timeout = parse_duration(spec.connections.timeout)
+    if timeout <= 0:
+        raise PlanRefused("spec.connections.timeout", "no call would ever be answered: write 10s")
+    return timeout
+
+
+def _max_lost(spec: LoadTestSpec, runners: int) -> int:
+    if spec.runners.max_lost and spec.runners.loss_policy == "Fail":
+        raise PlanRefused("spec.runners.maxLost", "has no effect with lossPolicy Fail: set Continue or Replace, or remove it")
+    return min(spec.runners.max_lost, runners - 1)
+
+
+def _targets(spec: LoadTestSpec, routes: Routes, comparison: Comparison, config_maps: ConfigMaps) -> tuple[Target, ...]:
+    direct, layers = _target("Direct", routes.direct, _tls(spec, config_maps)), _target("Layers", routes.layers)
     if comparison.baseline == "Direct":
         if direct is None or layers is None:
             raise PlanRefused("spec.comparison.baseline", "Direct needs a way through the layers and one past them: set target.poolRef")
@@ -112,74 +141,19 @@ def _targets(routes: Routes, comparison: Comparison) -> tuple[Target, ...]:
     return (only,)
 
 
-def _target(name: TargetName, route: Route | None) -> Target | None:
-    return None if route is None else Target(name=name, url=route.url, env=route.env, resolution=route.resolution)
+def _target(name: TargetName, route: Route | None, tls: Tls | None = None) -> Target | None:
+    return None if route is None else Target(name=name, url=route.url, env=route.env, resolution=route.resolution, tls=tls)
 
 
-def _interleaved(targets: tuple[Target, ...], comparison: Comparison) -> Iterator[tuple[TargetName, int]]:
-    """Targets in the order in which they are measured, with the number of the repeat: every second pair the other way round."""
-    for repeat in range(comparison.repeats):
-        for target in targets if repeat % 2 == 0 else tuple(reversed(targets)):
-            yield target.name, repeat
+def _tls(spec: LoadTestSpec, config_maps: ConfigMaps) -> Tls | None:
+    asked = spec.target.tls
+    if asked is None:
+        return None
+    path = "spec.target.tls.caConfigMap"
+    ca = feeders.text_of(asked.ca_config_map, path, config_maps) if asked.ca_config_map is not None else ""
+    if asked.ca_config_map is not None and _CERTIFICATE not in ca:
+        raise PlanRefused(path, f"key {asked.ca_config_map.key} holds no certificate in PEM: it begins with {_CERTIFICATE}")
+    return Tls(verify=asked.verify == "Full", server_name=asked.server_name or "", ca=ca)
 
 
-def _phases(order: Iterator[tuple[TargetName, int]], stages: tuple[Stage, ...], warmup_ms: int, drain_ms: int) -> Iterator[Phase]:
-    """All windows, one after the other without gaps. The warm-up has the first stage's load."""
-    at = 0
-    for target, repeat in order:
-        windows: list[tuple[PhaseKind, str, int]] = [("WarmUp", stages[0].name, warmup_ms)] if warmup_ms else []
-        for stage in stages:
-            windows += [("Hold", stage.name, stage.duration_ms), ("Drain", stage.name, drain_ms)]
-        for kind, name, duration in windows:
-            yield Phase(kind=kind, target=target, repeat=repeat, stage=name, start_ms=at, duration_ms=duration)
-            at += duration
-
-
-def _stage(stage: api.Stage, runners: int) -> Stage:
-    duration = parse_duration(stage.duration)
-    if duration <= 0:
-        raise PlanRefused(f"spec.stages[{stage.name}].duration", "a stage must last: write 30s")
-    if (stage.users is None) == (stage.rate_per_second is None):
-        raise PlanRefused(f"spec.stages[{stage.name}]", "set users (closed model) or ratePerSecond (open model)")
-    if stage.rate_per_second is None:
-        return Stage(name=stage.name, model="Closed", users=stage.users or 0, duration_ms=duration)
-    room = MAX_IN_FLIGHT if stage.max_in_flight is None else stage.max_in_flight
-    if room < runners:
-        raise PlanRefused(
-            f"spec.stages[{stage.name}].maxInFlight", f"{room} leaves some of {runners} runners without any: set at least {runners}"
-        )
-    rate = f"{stage.rate_per_second}/1"
-    return Stage(name=stage.name, model="Open", rate=rate, max_in_flight=room, connections=room, duration_ms=duration)
-
-
-def _scenario(scenario: api.Scenario) -> Scenario:
-    return Scenario(name=scenario.name, weight=scenario.weight, steps=tuple(_step(step) for step in scenario.steps))
-
-
-def _step(step: api.Step) -> Step:
-    http = HttpRequest(
-        method=step.http.method,
-        path=step.http.path,
-        headers=tuple(sorted(step.http.headers.items())),
-        body=step.http.body or "",
-    )
-    return Step(name=step.name, http=http, expect=Expect(status=tuple(sorted(step.expect.status)), contains=tuple(step.expect.contains)))
-
-
-def _threshold(threshold: api.Threshold, stages: set[str]) -> Threshold:
-    path = f"spec.thresholds[{threshold.name}]"
-    metric = METRICS.get(threshold.metric)
-    if metric is None:
-        raise PlanRefused(f"{path}.metric", f"{threshold.metric} isn't measured: there are {', '.join(METRICS)}")
-    if threshold.stage is not None and threshold.stage not in stages:
-        raise PlanRefused(f"{path}.stage", f"there is no stage {threshold.stage}: there are {', '.join(sorted(stages))}")
-    if threshold.min is None and threshold.max is None:
-        raise PlanRefused(path, "set min or max: a threshold without a bound is never broken")
-    try:
-        low, high = (None if bound is None else limit(str(bound), metric.unit) for bound in (threshold.min, threshold.max))
-    except ValueError as error:
-        raise PlanRefused(path, f"{metric.name} {error}") from None
-    return Threshold(name=threshold.name, metric=metric.name, stage=threshold.stage or "", min=low, max=high)
-
-
-__all__ = ["Plan", "PlanRefused", "Route", "Routes", "build_plan", "decode_plan", "encode_plan", "plan_hash"]
+__all__ = ["ConfigMaps", "Plan", "PlanRefused", "Route", "Routes", "build_plan", "decode_plan", "encode_plan", "plan_hash", "references"]

@@ -1,4 +1,4 @@
-"""`${user}`, `${session}`, `${iteration}` and `${name of a data list}` in paths, headers, bodies and expectations. Pure.
+"""`${user}`, `${session}`, `${iteration}`, `${list}` and `${table.column}` in paths, headers, bodies and expectations. Pure.
 
 A value is written as its place demands: percent-encoded in a path, escaped in a JSON body, as it is elsewhere.
 """
@@ -29,8 +29,8 @@ class Slot:
     name: str
 
 
-def parse(text: str, lists: Collection[str]) -> tuple[str | Slot, ...]:
-    """Texts and slots in turn; `$$` is a dollar sign. Raises TemplateError for an unknown or unfinished slot."""
+def parse(text: str, names: Collection[str]) -> tuple[str | Slot, ...]:
+    """Texts and slots in turn; `$$` is a dollar sign. `names`: known besides the built-in ones. Raises TemplateError for others."""
     pieces: list[str | Slot] = []
     end = 0
     for found in _SLOT.finditer(text):
@@ -41,14 +41,14 @@ def parse(text: str, lists: Collection[str]) -> tuple[str | Slot, ...]:
         elif found.group() == "${":
             raise TemplateError(f"{text[found.start() :][:40]!r} has no closing brace (write $$ for a dollar sign)")
         else:
-            pieces.append(_slot(found.group(1), lists))
+            pieces.append(_slot(found.group(1), names))
     pieces.append(text[end:])
     return tuple(piece for piece in pieces if piece)
 
 
-def _slot(name: str, lists: Collection[str]) -> Slot:
-    if name not in BUILT_IN and name not in lists:
-        known = ", ".join(f"${{{n}}}" for n in (*BUILT_IN, *sorted(lists)))
+def _slot(name: str, names: Collection[str]) -> Slot:
+    if name not in BUILT_IN and name not in names:
+        known = ", ".join(f"${{{n}}}" for n in (*BUILT_IN, *sorted(names)))
         raise TemplateError(f"${{{name}}} is unknown: there are {known}")
     return Slot(name)
 
