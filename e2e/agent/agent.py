@@ -3,6 +3,7 @@
 Standard library only: it is mounted into a pod from a ConfigMap. It listens on 0.0.0.0:$PORT, as any web application does:
     GET /ask?method=&url=&body=&header=Name:value       one call, its answer as JSON {status, headers, body}
     GET /steady/start?url=&rate=&session=               numbered writes, one after another at `rate` per second, never retried
+    GET /wait?ms=500                                    answers after that time, and not before
     GET /steady/stop                                    {sent, acknowledged, failed: [{number, error}], longest: seconds between two acks}
     GET /env                                            the environment variables that start with SLIPSTREAM_
 """
@@ -92,6 +93,8 @@ class Agent(BaseHTTPRequestHandler):
             return {"started": True}
         if path == "/steady/stop":
             return Agent.steady.stop() if Agent.steady else {"error": "not started"}
+        if path == "/wait":
+            time.sleep(float(one["ms"]) / 1000)
         if path == "/env":
             return {key: value for key, value in os.environ.items() if key.startswith("SLIPSTREAM_")}
         return {"ok": True}
