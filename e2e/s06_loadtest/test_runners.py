@@ -11,13 +11,13 @@ from e2e.harness import kubectl, workloads
 from e2e.harness.waiting import eventually
 from e2e.harness.world import World
 
-RATE, SECONDS, TAKES_MS = 20, 15, 500
+RATE, SECONDS, TAKES_MS = 20, 15, 2000
 PORT = workloads.AGENT_PORT
 
 
 @pytest.fixture(scope="module")
 def story(world: World) -> World:
-    """A server whose answers take half a second: percentiles that don't depend on how busy the node is."""
+    """A server whose answers take two seconds: percentiles that don't depend on how busy the node is."""
     service = {
         "apiVersion": "v1",
         "kind": "Service",
@@ -35,7 +35,7 @@ def stored(story: World, name: str, runners: int) -> dict[str, Any]:
         "target": {"url": f"http://steady:{PORT}"},
         "runners": {"count": runners},
         "warmup": "2s",
-        "stages": [{"name": "r", "ratePerSecond": RATE, "duration": f"{SECONDS}s"}],
+        "stages": [{"name": "r", "ratePerSecond": RATE, "duration": f"{SECONDS}s", "drain": "5s"}],
         "scenarios": [{"name": "wait", "steps": [{"name": "wait", "http": {"path": f"/wait?ms={TAKES_MS}"}}]}],
         "thresholds": [{"name": "errors", "metric": "errors.percent", "max": 0}],
     }
