@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slipstream_api.models import LoadTestSpec
@@ -29,10 +29,29 @@ def a_spec(**members: Any) -> LoadTestSpec:
     return LoadTestSpec.model_validate(document | members)
 
 
-def a_plan(routes: Routes | None = None, *, seed: int = 7, drain_ms: int = 100, timeout_ms: int = 1000, **members: Any) -> Plan:
+def a_plan(
+    routes: Routes | None = None,
+    *,
+    seed: int = 7,
+    drain_ms: int = 100,
+    timeout_ms: int | None = 1000,
+    config_maps: Mapping[tuple[str, str], str] | None = None,
+    runners_override: int | None = None,
+    **members: Any,
+) -> Plan:
     spec = a_spec(**members)
     chosen = routes if routes is not None else BOTH if spec.comparison.baseline == "Direct" else URL
-    return build_plan("test", "default", spec, chosen, seed, drain_ms=drain_ms, timeout_ms=timeout_ms)
+    return build_plan(
+        "test",
+        "default",
+        spec,
+        chosen,
+        seed,
+        runners=runners_override,
+        config_maps=config_maps or {},
+        drain_ms=drain_ms,
+        timeout_ms=timeout_ms,
+    )
 
 
 def comparison_plan(repeats: int = 4, **members: Any) -> Plan:

@@ -1,9 +1,10 @@
-"""Runs one runner's share of a plan: phases in their fixed windows, progress each second, a part at the end, also of an aborted run.
+"""Runs one runner's share of a plan: phases in their fixed windows, progress each second, what there is at any time, and a part at the
+end, also of an aborted run.
 
 Drives loads (loads.py) and a probe (probe.py) by one injected clock; reads no plan's URL, resolves nothing, judges nothing.
 
-    prepare ──▶ [common start] ──▶ WarmUp ──▶ Hold ──▶ Drain ──▶ … ──▶ part
-                                      └───────── abort ─▶ drain (bounded) ─▶ part with `aborted`
+    prepare ──▶ [common start] ──▶ WarmUp ──▶ Ramp ──▶ Settle ──▶ Hold ──▶ Drain ──▶ … ──▶ part
+                                      └──────────── abort ─▶ drain (bounded) ─▶ part with `aborted`
 """
 
 from __future__ import annotations
@@ -11,29 +12,29 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Final
 
 from slipstream_api.clock import Clock
+from slipstream_loadtest.engine.closed import ClosedLoad
 from slipstream_loadtest.engine.driver import Driver
-from slipstream_loadtest.engine.loads import ClosedLoad, Load, Matrix, OpenLoad
+from slipstream_loadtest.engine.loads import Load, Matrix, OpenLoad
 from slipstream_loadtest.engine.probe import Probe
 from slipstream_loadtest.engine.progress import Progress, measure
-from slipstream_loadtest.measured.part import GeneratorPart, Part, PhasePart
+from slipstream_loadtest.engine.record import Record
+from slipstream_loadtest.measured.part import LIVE, Part, PhasePart
 from slipstream_loadtest.measured.tally import Series
 from slipstream_loadtest.plan.model import Phase, Plan, Stage, plan_hash
 from slipstream_loadtest.plan.schedule import ClosedSchedule, OpenSchedule
 from slipstream_loadtest.plan.shares import numbers, share
+from slipstream_loadtest.plan.stages import arrivals_before
 
 OPENING_AT_ONCE: Final = 64  # connections dialled at the same time before the start: below every default backlog
 LIKELY_SECONDS: Final = Fraction(1, 10)  # how long a call of an open stage is expected to take at most
 PROGRESS_INTERVAL: Final = 1.0
 _DRAIN_POLL: Final = 0.005
 _GRAIN: Final = 1e-5  # seconds: less isn't worth a timer, and rounding must never make a wait that doesn't end
-
-_NO_FIGURES: Final = GeneratorPart()
 
 Report = Callable[[Progress], None]
 
@@ -42,19 +43,9 @@ class Aborted(Exception):  # noqa: N818 - a way to end, not a malfunction
     """The run was told to end early; caught within the engine."""
 
 
-@dataclass(slots=True)
-class _Record:
-    """One phase as it ran."""
-
-    number: int
-    phase: Phase
-    series: Matrix
-    held_ms: int = 0
-    generator: GeneratorPart = _NO_FIGURES
-
-
 class Engine:
-    """One run of one runner. prepare(), then run(start); abort() at any time; part() gives what there is."""
+    """One run of one runner. prepare(), then run(start); abort() and snapshot() at any time; part() gives what there is
+    at the end."""
 
     def __init__(
         self,
@@ -77,7 +68,9 @@ class Engine:
         self._probe = Probe(clock, cpu)
         self._closed = {name: ClosedLoad(plan, driver, clock, self._probe) for name, driver in drivers.items()}
         self._open = {name: OpenLoad(plan, driver, clock, self._probe) for name, driver in drivers.items()}
-        self._records: list[_Record] = []
+        self._records: list[Record] = []
+        self._before = arrivals_before(plan.phases, plan.stages)
+        self._hash = plan_hash(plan)
         self._stop = asyncio.Event()
         self._why = ""
         self._skew_ms = 0
@@ -126,57 +119,63 @@ class Engine:
 
     def part(self) -> Part:
         """What has been measured so far, as a part; call it when nothing is running any more."""
+        return self._part(self._why, tuple(record.close() for record in self._records))
+
+    def snapshot(self, since: int = 0) -> Part:
+        """What has ended so far, at any time, as a part that says so in `aborted`; without calls in flight, and without the phases before
+        `since`."""
+        now = self._clock.now()
+        return self._part(LIVE, tuple(record.snapshot(now) for record in self._records[since:]))
+
+    @property
+    def unsettled(self) -> int:
+        """The first phase whose figures may still change: who has had a snapshot needs no earlier one again."""
+        return next((record.number for record in self._records if not record.settled), len(self._records))
+
+    def _part(self, aborted: str, phases: tuple[PhasePart, ...]) -> Part:
         run, attempt = self._identity
         return Part(
-            plan_hash=plan_hash(self._plan),
+            plan_hash=self._hash,
             run=run,
             index=self._index,
             attempt=attempt,
-            aborted=self._why,
+            aborted=aborted,
             start_skew_ms=self._skew_ms,
-            phases=tuple(_close(record) for record in self._records),
+            phases=phases,
         )
 
     async def _run_phase(self, number: int, phase: Phase, start: float) -> None:
         begin, end = start + phase.start_ms / 1000, start + phase.end_ms / 1000
         await self._until(begin)
         load: Load = self._load_of(phase)
-        record = _Record(number, phase, self._begin(number, phase, begin, end))
+        record = Record(number, phase, self._begin(number, phase, begin, end), begin)
         self._records.append(record)
         self._progress = Progress(phases=len(self._plan.phases), phase=number, kind=phase.kind, stage=phase.stage, target=phase.target)
         try:
             await self._until(end)
-        finally:
-            now = self._clock.now()
-            record.held_ms = min(phase.duration_ms, max(0, round((now - begin) * 1000)))
-            record.generator = self._probe.take()
             if phase.kind == "Drain":
-                load.censor(now)
+                load.censor(self._clock.now())
+        finally:
+            record.end(self._clock.now(), self._probe.take())
 
     def _begin(self, number: int, phase: Phase, begin: float, end: float) -> Matrix:
-        """Sets the phase's load going; a drain only ends the one before."""
+        """Sets the phase's load going; a drain only ends the one before, and where nothing is sent there are no series."""
         load = self._load_of(phase)
         self.draining = phase.kind == "Drain"
-        if self.draining:
+        if phase.kind in ("Drain", "Idle"):
             load.end()
             return ()
         stage = self._plan.stage(phase.stage)
         series = self._matrix(stage, end)
         runners = self._plan.runners
         if isinstance(load, ClosedLoad):
-            load.begin(ClosedSchedule.of(stage.users, self._index, runners), series, end)
+            load.begin(_users(stage, phase, self._index, runners), series, begin, end)
         elif isinstance(load, OpenLoad):
-            schedule = _arrivals(stage, phase, self._index, runners)
+            schedule = _arrivals(stage, phase, self._index, runners, self._before[number])
             room = share(stage.max_in_flight, self._index, runners) - share(stage.connections, self._index, runners)
             connections = numbers(stage.connections, self._index, runners)
-            load.begin(schedule, series, begin, end, connections=connections, room=max(0, room), base=self._arrivals_before(number))
+            load.begin(schedule, series, begin, end, connections=connections, room=max(0, room))
         return series
-
-    def _arrivals_before(self, number: int) -> int:
-        """Arrivals of earlier open phases on the same target, of all runners: an iteration's number never comes twice there."""
-        target = self._plan.phases[number].target
-        earlier = [p for p in self._plan.phases[:number] if p.target == target and p.kind != "Drain"]
-        return sum(_arrivals(stage, p, 0, 1).total() for p in earlier if (stage := self._plan.stage(p.stage)).model == "Open")
 
     def _load_of(self, phase: Phase) -> ClosedLoad | OpenLoad:
         loads = self._closed if self._plan.stage(phase.stage).model == "Closed" else self._open
@@ -274,13 +273,14 @@ async def run(
     return await engine.run(clock.now())
 
 
-def _arrivals(stage: Stage, phase: Phase, index: int, runners: int) -> OpenSchedule:
-    return OpenSchedule(stage.exact_rate, Fraction(phase.duration_ms, 1000), index, runners)
+def _users(stage: Stage, phase: Phase, index: int, runners: int) -> ClosedSchedule:
+    begin = phase.users_from if phase.kind == "Ramp" else stage.users
+    return ClosedSchedule(begin, stage.users, Fraction(phase.duration_ms, 1000), index, runners)
 
 
-def _close(record: _Record) -> PhasePart:
-    series = tuple(one.close() for scenario in record.series for one in scenario)
-    return PhasePart(phase=record.number, held_ms=record.held_ms, series=series, generator=record.generator)
+def _arrivals(stage: Stage, phase: Phase, index: int, runners: int, before: Fraction) -> OpenSchedule:
+    begin = Fraction(phase.rate_from) if phase.kind == "Ramp" else None
+    return OpenSchedule(stage.exact_rate, Fraction(phase.duration_ms, 1000), index, runners, rate_from=begin, before=before)
 
 
 __all__ = ["Aborted", "Engine", "Progress", "run"]

@@ -1,7 +1,7 @@
 """Users and arrivals of one target: who starts what next, on which channel, counted where. Owns no socket; decides nothing about a run.
 
-Closed: each user begins its next iteration when the one before has ended. Open: arrivals come at their intended times whatever happens;
-one that finds every connection busy waits, one that finds `max_in_flight` unfinished is dropped, and both are counted.
+Open model (the closed one is in closed.py): arrivals come at their intended times whatever happens; one that finds every connection busy
+waits, one that finds `max_in_flight` unfinished is dropped, and both are counted.
 A call belongs to the phase in which it was meant to start, also when it ends in a later one.
 """
 
@@ -20,7 +20,8 @@ from slipstream_loadtest.engine.users import User, session_of
 from slipstream_loadtest.measured.tally import Series
 from slipstream_loadtest.plan.draws import Weighted, draw, stream
 from slipstream_loadtest.plan.model import Plan
-from slipstream_loadtest.plan.schedule import ClosedSchedule, OpenSchedule
+from slipstream_loadtest.plan.rows import has_turns, with_turn
+from slipstream_loadtest.plan.schedule import OpenSchedule
 
 _OPEN_STREAM: Final = 2
 _BATCH: Final = 256  # arrivals started in a row before answers are read again
@@ -54,6 +55,7 @@ class Load:
         self._weighted = Weighted(tuple(s.weight for s in plan.scenarios))
         self._only = len(plan.scenarios) == 1
         self._drawless = self._only and not plan.data
+        self._turns = has_turns(plan.data)
 
     def ensure(self, numbers: range) -> list[User]:
         """Users with these numbers, made on first need. Numbers of one runner begin and step alike in every stage (shares.py)."""
@@ -101,37 +103,8 @@ class Load:
         return True
 
 
-class ClosedLoad(Load):
-    """A fixed number of users."""
-
-    def begin(self, schedule: ClosedSchedule, series: Matrix, until: float) -> None:
-        """A phase: users that are in the middle of a call join when it ends."""
-        self._series = series
-        self.until = until
-        now = self.now()
-        for user in self.ensure(schedule.most):
-            if not user.busy:
-                self._iterate(user, now)
-
-    def end(self) -> None:
-        self.until = float("-inf")
-
-    def finished(self, user: User, now: float, *, failed: bool) -> None:
-        if now < self.until and not self._goes_on(user, now, failed=failed):
-            self._iterate(user, now)
-
-    def _iterate(self, user: User, now: float) -> None:
-        user.iteration += 1
-        user.drawn = drawn = 0 if self._drawless else draw(user.stream, user.iteration)
-        user.scenario = scenario = 0 if self._only else self._weighted.pick(drawn)
-        user.step = 0
-        series = self._series[scenario][0]
-        series.offered += 1
-        user.start(series, now, now)
-
-
 class OpenLoad(Load):
-    """Arrivals at a constant rate."""
+    """Arrivals at a rate, constant or in a ramp."""
 
     def __init__(self, plan: Plan, driver: Driver, clock: Clock, probe: Probe) -> None:
         super().__init__(plan, driver, clock, probe)
@@ -140,26 +113,26 @@ class OpenLoad(Load):
         self._waiting: deque[_Waiting] = deque()
         self._room = 0
         self._connections = range(0)
-        self._next = self._count = self._base = 0
+        self._next = self._count = 0
         self._start = 0.0
         self._timer: asyncio.Handle | None = None
         self._due: Callable[[int], float] = float
         self._number: Callable[[int], int] = int
 
-    def begin(
-        self, schedule: OpenSchedule, series: Matrix, start: float, until: float, *, connections: range, room: int, base: int
-    ) -> None:
-        """A phase from `start` on. `room`: how many arrivals may wait beyond the connections; `base`: arrivals of earlier phases."""
+    def begin(self, schedule: OpenSchedule, series: Matrix, start: float, until: float, *, connections: range, room: int) -> None:
+        """A phase from `start` on. `room`: how many arrivals may wait beyond the connections. Arrivals of the phase before that still wait
+        or run keep their place, and are counted there."""
         self.end()
         self._series = series
         self.until = until
         self._start = start
         self._room = room
-        self._base = base
         self._next, self._count = 0, schedule.count()
         self._due, self._number = schedule.due, schedule.number
         self._connections = connections
         self._free = [user for user in self.users[: len(connections)] if not user.busy]
+        while self._waiting and (self._free or self._grow()):
+            self._take(self._free.pop(), self._waiting.popleft(), self.now())
         self._pump()
 
     def end(self) -> None:
@@ -181,6 +154,8 @@ class OpenLoad(Load):
 
     def finished(self, user: User, now: float, *, failed: bool) -> None:
         if self._goes_on(user, now, failed=failed):
+            return
+        if user.number >= self._connections.stop:  # of a phase before, which had more connections
             return
         if self._waiting:
             self._take(user, self._waiting.popleft(), now)
@@ -210,13 +185,15 @@ class OpenLoad(Load):
             if intended > now:
                 return
             self._probe.start_lag.record(int((now - intended) * 1e9))
-            self._arrive(self._base + self._number(self._next), intended, now)
+            self._arrive(self._number(self._next), intended, now)
             self._next += 1
 
     def _arrive(self, iteration: int, intended: float, now: float) -> None:
         drawn = draw(self._stream, iteration)
         scenario = 0 if self._only else self._weighted.pick(drawn)
         series = self._series[scenario][0]
+        if self._turns:
+            drawn = with_turn(drawn, iteration)
         arrival = _Waiting(series, scenario, iteration, drawn, intended)
         if self._free or self._grow():
             series.offered += 1

@@ -26,6 +26,8 @@ MAX_PART: Final = 32 << 20  # bytes of JSON: logs come from a pod, so nothing in
 _CHUNK: Final = 15_600  # base64 characters of a frame: with mark, digest and counters below MAX_LINE
 _FRAME: Final = re.compile(rf"{FRAME_MARK} ([0-9a-f]{{64}}) (\d{{1,5}})/(\d{{1,5}}) ([A-Za-z0-9+/=]{{1,{_CHUNK}}})(?![A-Za-z0-9+/=])")
 
+LIVE: Final = "still running"  # `aborted` of a part that is sent while its run goes on: what has ended so far, never the last word
+
 _NONE: Final = HistogramData()
 
 

@@ -83,6 +83,14 @@ class Runner:
     def part(self) -> tuple[bytes, str] | None:
         return self._part
 
+    def snapshot(self, since: int) -> tuple[bytes, str] | None:
+        if self._part is not None:  # the run is over: there is a last word
+            return self._part
+        if self._phase != "Running":
+            return None
+        data = encode_part(self._engine.snapshot(since))
+        return data, digest(data)
+
     def acknowledge(self, name: str) -> bool:
         if self._part is None or self._part[1] != name:
             return False
@@ -206,8 +214,8 @@ def main() -> int:
     if sys.argv[1:2] == ["--local"]:
         from slipstream_loadtest.runner.local_child import run_child
 
-        path, run, index = sys.argv[2:5]
-        return uvloop.run(run_child(Path(path).read_bytes(), run, index))
+        path, run, index, *live = sys.argv[2:6]
+        return uvloop.run(run_child(Path(path).read_bytes(), run, index, *live))
     try:
         settings = from_environment(os.environ)
     except SettingsInvalid as error:

@@ -2,7 +2,8 @@
 
 GET /state   {"phase", "startAt", "digest", "progress", …}      POST /start  signed Start   {"startAt": unix seconds}
 GET /part    the part's JSON, digest in X-Slipstream-Digest     POST /abort  signed Command {"op": "Abort", "reason"}
-GET /livez                                                      POST /ack    {"digest"}: the operator has the part
+GET /snapshot?since=PHASE  what has ended so far, as a part     POST /ack    {"digest"}: the operator has the part
+GET /livez
 """
 
 from __future__ import annotations
@@ -40,6 +41,10 @@ class Lifecycle(Protocol):
         """The encoded part and its digest, once there is one."""
         ...
 
+    def snapshot(self, since: int) -> tuple[bytes, str] | None:
+        """The encoded part of what has ended so far, without the phases before `since`, and its digest; None before the start."""
+        ...
+
     def acknowledge(self, digest: str) -> bool: ...
 
 
@@ -73,6 +78,7 @@ class RunnerServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/state", self._state)
         app.router.add_get("/part", self._part)
+        app.router.add_get("/snapshot", self._snapshot)
         app.router.add_post("/start", self._start)
         app.router.add_post("/abort", self._abort)
         app.router.add_post("/ack", self._ack)
@@ -88,6 +94,15 @@ class RunnerServer:
         part = self._lifecycle.part()
         if part is None:
             return _refusal(404, "NotReady", "the run isn't over: ask /state until its phase is Done or Aborted")
+        return web.Response(body=part[0], content_type="application/json", headers={DIGEST_HEADER: part[1]})
+
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        since = request.query.get("since", "0")
+        if not since.isdecimal() or len(since) > 9:
+            return _refusal(400, "Malformed", f"since={since[:20]!r} isn't the number of a phase")
+        part = self._lifecycle.snapshot(int(since))
+        if part is None:
+            return _refusal(404, "NotReady", "the run hasn't begun: ask /state until its phase is Running")
         return web.Response(body=part[0], content_type="application/json", headers={DIGEST_HEADER: part[1]})
 
     async def _start(self, request: web.Request) -> web.Response:

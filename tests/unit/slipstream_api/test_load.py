@@ -65,6 +65,15 @@ def test_other_kinds_are_left_out_and_named(tmp_path: Path) -> None:
     assert loaded.problems == ()
 
 
+def test_config_maps_are_kept_for_load_tests(tmp_path: Path) -> None:
+    """By namespace, name and key, texts only; what isn't a ConfigMap of v1 isn't."""
+    there = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: people, namespace: ns}\ndata: {users: 'ann', n: 1}\n"
+    other = "apiVersion: v2\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: b}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: text\n"
+    plain = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: here}\ndata: {a: b}\n---\napiVersion: v1\nkind: ConfigMap\n"
+    loaded = load(tmp_path, a=there, b=other, c=plain)
+    assert loaded.config_maps == {("ns", "people", "users"): "ann", ("default", "here", "a"): "b"}
+
+
 def test_the_same_resource_twice_names_the_other_place(tmp_path: Path) -> None:
     """The second is the problem; one in another namespace isn't the same."""
     loaded = load(tmp_path, a=POOL, b=POOL, c=POOL.replace("name: memory", "name: memory\n  namespace: other"))

@@ -31,11 +31,14 @@ class Stage(Model):
     )
     ramp: Duration | None = Field(
         default=None,
-        description="Time in which the load goes from the last stage's (of the same model, else 0) to this one's; 0s if not set.",
+        description="Time in which the load goes from the last stage's to this one's; from 0 at first, after a drain and after the other "
+        "model; 0s if not set.",
     )
     settle: Duration | None = Field(default=None, description="Full load before it is measured; 0s if not set.")
     drain: Duration | None = Field(
-        default=None, description="Time for calls in flight after the stage; what takes longer is cut off and counted; 1s if not set."
+        default=None,
+        description="Time for calls in flight after the stage; what takes longer is cut off and counted. If not set: none where the next "
+        "stage ramps on from this one, else 1s.",
     )
 
 
