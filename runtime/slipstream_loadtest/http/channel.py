@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import deque
 
 from slipstream_loadtest.engine.driver import Listener
+from slipstream_loadtest.http.answer import Values
 from slipstream_loadtest.http.dialer import Address
 from slipstream_loadtest.http.line import Line, Way
-from slipstream_loadtest.http.request import BoundStep, Values
+from slipstream_loadtest.http.request import BoundStep
 from slipstream_loadtest.measured.timings import CallTimings
 
 Steps = tuple[tuple[BoundStep, ...], ...]

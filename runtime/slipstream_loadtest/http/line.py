@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from slipstream_loadtest.engine.driver import Listener
+from slipstream_loadtest.http.answer import Values
 from slipstream_loadtest.http.connection import Connection
 from slipstream_loadtest.http.dialer import Address, Dialer, NotConnected
 from slipstream_loadtest.http.head import Head
-from slipstream_loadtest.http.request import BoundStep, Values
+from slipstream_loadtest.http.request import BoundStep
 from slipstream_loadtest.measured.tally import MALFORMED, RESET
 from slipstream_loadtest.measured.timings import CallTimings
 
