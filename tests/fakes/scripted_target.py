@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -49,8 +50,8 @@ def echo(request: Request) -> bytes:
 
 
 @asynccontextmanager
-async def scripted_target() -> AsyncIterator[ScriptedTarget]:
-    """Runs the server for the length of a test."""
+async def scripted_target(tls: ssl.SSLContext | None = None) -> AsyncIterator[ScriptedTarget]:
+    """Runs the server for the length of a test; with TLS under the name localhost."""
     target = ScriptedTarget()
     tasks: set[asyncio.Task[None]] = set()
 
@@ -70,8 +71,9 @@ async def scripted_target() -> AsyncIterator[ScriptedTarget]:
             tasks.discard(task)
             writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    target.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
+    port = server.sockets[0].getsockname()[1]
+    target.url = f"http://127.0.0.1:{port}" if tls is None else f"https://localhost:{port}"
     try:
         yield target
     finally:
@@ -108,6 +110,12 @@ async def _respond(target: ScriptedTarget, request: Request, writer: asyncio.Str
             await writer.drain()
             await asyncio.sleep(0)
         return True
+    if request.path == "/drip":
+        whole = answer(echo(request))
+        writer.write(whole[:-5])
+        await asyncio.sleep(0.01)
+        writer.write(whole[-5:])
+        return True
     if request.path == "/cached":
         hit = request.target in target.seen
         target.seen.add(request.target)
@@ -137,6 +145,7 @@ def _chunked(request: Request) -> tuple[bytes, bool]:
 
 _SCRIPTS: dict[str, Callable[[Request], tuple[bytes, bool]]] = {
     "/status/503": lambda r: (answer(b"no", status="503 Service Unavailable"), True),
+    "/ticket": lambda r: (answer(b'{"id": "t 1", "owner": {"n": 7}}', headers="X-Ticket: h-9\r\nX-Kind: a\r\n"), True),
     "/close": lambda r: (answer(echo(r), headers="Connection: close\r\n"), False),
     "/half": lambda r: (b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nhalf of", False),
     "/half-head": lambda r: (b"HTTP/1.1 200 OK\r\nContent-Le", False),

@@ -13,6 +13,7 @@ from slipstream_loadtest.engine.engine import run
 from slipstream_loadtest.http.driver import HttpDriver
 from slipstream_loadtest.http.resolve import drivers_for, resolver
 from slipstream_loadtest.measured.part import SeriesPart
+from slipstream_loadtest.measured.timings import CallTimings
 from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import URL, a_plan
 from tests.fakes.scripted_target import ScriptedTarget, scripted_target
@@ -165,7 +166,7 @@ async def test_an_unsolicited_answer_does_not_become_the_next_one(target: Script
     outcomes: asyncio.Queue[tuple[str, bool]] = asyncio.Queue()
 
     class Listener:
-        def answered(self, error: str, cache: str, opened: bool) -> None:
+        def answered(self, error: str, cache: str, opened: bool, timings: CallTimings | None = None) -> None:
             outcomes.put_nowait((error, opened))
 
     channel = driver.channel(0, "s-0", Listener())

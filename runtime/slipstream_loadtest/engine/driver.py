@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from slipstream_loadtest.measured.timings import CallTimings
+
 
 class Listener(Protocol):
     """Who is told how a call ended."""
 
-    def answered(self, error: str, cache: str, opened: bool) -> None:
+    def answered(self, error: str, cache: str, opened: bool, timings: CallTimings | None = None) -> None:
         """`error`: empty for a right answer, else the kind (tally.py). `cache`: outcome that the answer names, or empty. `opened`: the call
-        had to open its connection. The listener may start the next call from within."""
+        had to open its connection. `timings`: what of its time wasn't the wait for the first byte, by the driver's clock, which is the
+        run's; None, and free of cost, where all of it was: a connection that was there, an answer in one piece. The listener may start the
+        next call from within."""
         ...
 
 

@@ -166,7 +166,7 @@ class Engine:
             load.end()
             return ()
         stage = self._plan.stage(phase.stage)
-        series = self._matrix(stage, end)
+        series = self._matrix(stage, begin, end)
         runners = self._plan.runners
         if isinstance(load, ClosedLoad):
             load.begin(_users(stage, phase, self._index, runners), series, begin, end)
@@ -181,9 +181,12 @@ class Engine:
         loads = self._closed if self._plan.stage(phase.stage).model == "Closed" else self._open
         return loads[phase.target]
 
-    def _matrix(self, stage: Stage, until: float) -> Matrix:
-        corrected = stage.model == "Open"
-        return tuple(tuple(Series(s.name, step.name, until, corrected=corrected) for step in s.steps) for s in self._plan.scenarios)
+    def _matrix(self, stage: Stage, begin: float, until: float) -> Matrix:
+        corrected, length = stage.model == "Open", self._plan.slice_ms / 1000
+        return tuple(
+            tuple(Series(s.name, step.name, until, corrected=corrected, begin=begin, slice_seconds=length) for step in s.steps)
+            for s in self._plan.scenarios
+        )
 
     def _populate(self) -> list[Load]:
         """The users of every closed stage, and as many connections as an open one needs for calls of a tenth of a second: none of these

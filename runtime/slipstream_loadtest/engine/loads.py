@@ -202,7 +202,7 @@ class OpenLoad(Load):
             series.offered += 1
             self._waiting.append(arrival)
         else:
-            series.drop()
+            series.drop(now)
 
     def _grow(self) -> bool:
         """One more connection, while the stage has more than have been needed so far."""

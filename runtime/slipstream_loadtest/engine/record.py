@@ -51,11 +51,11 @@ class Record:
         """The figures so far; what is settled is encoded once."""
         if self._settled is not None:
             return self._settled
-        series = tuple(_ended(one) for scenario in self.series for one in scenario)
-        taken = PhasePart(phase=self.number, held_ms=self.held(now), series=series, generator=self.generator)
         if self.settled:
-            self._settled = taken
-        return taken
+            self._settled = self.close()
+            return self._settled
+        series = tuple(_ended(one) for scenario in self.series for one in scenario)
+        return PhasePart(phase=self.number, held_ms=self.held(now), series=series, generator=self.generator)
 
 
 def _ended(series: Series) -> SeriesPart:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from slipstream_loadtest.engine.driver import Channel, Driver
-from slipstream_loadtest.measured.tally import TIMEOUT, Series
+from slipstream_loadtest.measured.tally import NOT_CONNECTED, TIMEOUT, Series
+from slipstream_loadtest.measured.timings import CallTimings
 from slipstream_loadtest.plan.draws import stream
 from slipstream_loadtest.plan.model import Plan
 
@@ -45,14 +46,16 @@ class User:
         self.busy = True
         self.channel.call(self.scenario, self.step, self.iteration, self.drawn)
 
-    def answered(self, error: str, cache: str, opened: bool) -> None:
+    def answered(self, error: str, cache: str, opened: bool, timings: CallTimings | None = None) -> None:
         series = self.series
         if series is None or not self.busy:
             return
         load = self._load
         now = load.now()
         self.busy = False
-        if opened:
+        if error in NOT_CONNECTED:
+            pass
+        elif opened:
             series.opened += 1
         else:
             series.reused += 1
@@ -61,7 +64,7 @@ class User:
         if error:
             series.fail(error, self.started, now)
         else:
-            series.complete(self.intended, self.started, now)
+            series.complete(self.intended, self.started, now, timings)
         load.finished(self, now, failed=bool(error))
 
     def give_up(self, now: float, *, timed_out: bool) -> None:

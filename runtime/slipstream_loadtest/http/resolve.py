@@ -20,7 +20,7 @@ from slipstream_loadtest.plan.model import Plan, Target
 
 def drivers_for(plan: Plan, environ: Mapping[str, str]) -> dict[str, Driver]:
     """A driver for each target of the plan. Raises TargetUnusable where a URL can't be known."""
-    return {target.name: HttpDriver(plan, url_of(target, environ), resolver(target.resolution)) for target in plan.targets}
+    return {target.name: HttpDriver(plan, url_of(target, environ), resolver(target.resolution), tls=target.tls) for target in plan.targets}
 
 
 def url_of(target: Target, environ: Mapping[str, str]) -> str:

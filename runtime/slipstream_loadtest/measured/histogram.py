@@ -77,6 +77,15 @@ class Histogram:
         else:
             counts[index] = 1
 
+    def record_many(self, value: int, times: int) -> None:
+        """The same duration so many times."""
+        if times:
+            many = Histogram()
+            many.record(value)
+            many.count, many.sum, many.overflow = times, value * times, many.overflow * times
+            many.counts = dict.fromkeys(many.counts, times)
+            self.add(many)
+
     def _widen(self, value: int) -> None:
         """A new minimum or maximum: rare, so the hot path pays for two comparisons alone."""
         if value < 0:

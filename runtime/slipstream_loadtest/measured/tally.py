@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.histogram import Histogram, merged
 from slipstream_loadtest.measured.part import SeriesPart
+from slipstream_loadtest.measured.slices import Slices
+from slipstream_loadtest.measured.timings import CallTimings, TimingsTally
 
 MAX_KINDS: Final = 32  # error kinds, cache outcomes and statuses are few; what exceeds this is somebody's id
 OTHER: Final = "Other"
@@ -21,11 +23,13 @@ OTHER: Final = "Other"
 WRONG: Final = "Wrong"  # an answer came, with the right status, and wasn't the answer to this request
 TIMEOUT: Final = "Timeout"
 CONNECT: Final = "Connect"
+TLS: Final = "Tls"  # connected, yet no agreement on TLS: an unknown certificate, another name
 RESOLVE: Final = "Resolve"
 RESET: Final = "Reset"
 MALFORMED: Final = "Malformed"
 LOCAL_PORTS: Final = "LocalPorts"  # the generator ran out of ports or descriptors: its own error, not the target's
 GENERATOR_ERRORS: Final = frozenset({LOCAL_PORTS})
+NOT_CONNECTED: Final = frozenset({CONNECT, RESOLVE, TLS, LOCAL_PORTS})  # calls that had no connection: neither opened nor reused
 
 
 class AccountingError(AssertionError):
@@ -51,9 +55,21 @@ class Counts:
 
 
 class Series:
-    """One step in one phase. `until`: end of the phase on the run's clock; completions after it don't count as throughput."""
+    """One step in one phase. `begin`, `until`: the phase on the run's clock; completions after it don't count as throughput.
+    `slice_seconds`: length of the slices that are kept over time, 0: none are."""
 
     __slots__ = (
+        "_at_end",
+        "_corrected",
+        "_corrected_before",
+        "_slice_end",
+        "_slices",
+        "_split",
+        "_split_before",
+        "_timings",
+        "_waits",
+        "_whole",
+        "_whole_before",
         "cache",
         "censored",
         "censored_after",
@@ -62,26 +78,31 @@ class Series:
         "error_after",
         "errors",
         "failed",
-        "in_window",
-        "latency",
         "offered",
         "opened",
         "reused",
         "scenario",
-        "service",
         "step",
         "until",
         "wrong",
     )
 
-    def __init__(self, scenario: str, step: str, until: float, *, corrected: bool) -> None:
+    def __init__(self, scenario: str, step: str, until: float, *, corrected: bool, begin: float = 0.0, slice_seconds: float = 0.0) -> None:
         self.scenario = scenario
         self.step = step
         self.until = until
         self.offered = self.completed = self.failed = self.dropped = self.censored = 0
-        self.in_window = self.wrong = self.opened = self.reused = 0
-        self.service = Histogram()
-        self.latency = Histogram() if corrected else None
+        self.wrong = self.opened = self.reused = 0
+        # Of the open slice and of those before: service times of answers in one piece, of the others, and latencies from intended starts.
+        self._whole, self._whole_before = Histogram(), Histogram()
+        self._split, self._split_before = Histogram(), Histogram()
+        self._corrected = Histogram() if corrected else None
+        self._corrected_before = Histogram()
+        self._waits = Histogram() if corrected else None
+        self._timings = TimingsTally()
+        self._slices = Slices(begin, until, slice_seconds) if slice_seconds else None
+        self._slice_end = self._slices.end if self._slices is not None else until
+        self._at_end: int | None = None
         self.error_after = Histogram()
         self.censored_after = Histogram()
         self.errors = Counts()
@@ -91,22 +112,49 @@ class Series:
     def in_flight(self) -> int:
         return self.offered - self.completed - self.failed - self.dropped - self.censored
 
-    def drop(self) -> None:
+    @property
+    def in_window(self) -> int:
+        """Right answers within the phase."""
+        return self.completed if self._at_end is None else self._at_end
+
+    @property
+    def service(self) -> Histogram:
+        """From actual starts, of all right answers so far."""
+        return merged((self._whole, self._whole_before, self._split, self._split_before))
+
+    @property
+    def latency(self) -> Histogram | None:
+        """From intended starts, in the open model."""
+        return None if self._corrected is None else merged((self._corrected, self._corrected_before))
+
+    def drop(self, now: float | None = None) -> None:
         """An arrival that found no room: offered, never started."""
+        if now is not None and now > self._slice_end:
+            self._next_slice(now)
         self.offered += 1
         self.dropped += 1
 
-    def complete(self, intended: float, started: float, now: float) -> None:
-        """A right answer at `now`."""
+    def complete(self, intended: float, started: float, now: float, timings: CallTimings | None = None) -> None:
+        """A right answer at `now`. Without `timings` all of its time was the wait for its first byte."""
+        if now > self._slice_end:
+            self._next_slice(now)
         self.completed += 1
-        if now <= self.until:
-            self.in_window += 1
-        self.service.record(int((now - started) * 1e9))
-        if self.latency is not None:
-            self.latency.record(nanoseconds(intended, now))
+        service = int((now - started) * 1e9)
+        waits = self._waits
+        if timings is not None:
+            self._split.record(service)
+            self._timings.record(service, nanoseconds(intended, started) if waits is not None else 0, timings)
+        else:
+            self._whole.record(service)
+            if waits is not None:
+                waits.record(nanoseconds(intended, started))
+        if self._corrected is not None:
+            self._corrected.record(nanoseconds(intended, now))
 
     def fail(self, kind: str, started: float, now: float) -> None:
         """A failed call, or a wrong answer."""
+        if now > self._slice_end:
+            self._next_slice(now)
         self.failed += 1
         if kind == WRONG:
             self.wrong += 1
@@ -116,12 +164,13 @@ class Series:
     def censor(self, intended: float, started: float, now: float) -> None:
         """A call that was cut off: from its intended start it has taken at least this long."""
         self.censored += 1
-        self.censored_after.record(nanoseconds(intended if self.latency is not None else started, now))
+        self.censored_after.record(nanoseconds(intended if self._corrected is not None else started, now))
 
     def close(self) -> SeriesPart:
         """The part, once nothing is running any more. Raises AccountingError when the sums don't hold."""
         if self.in_flight:
             raise AccountingError(f"{self.scenario}/{self.step}: {self.in_flight} of {self.offered} offered calls have no end")
+        self._close_slice(self.until)
         return self.snapshot()
 
     def snapshot(self) -> SeriesPart:
@@ -139,12 +188,33 @@ class Series:
             opened=self.opened,
             reused=self.reused,
             service=self.service.encode(),
-            latency=self.latency.encode() if self.latency is not None else None,
+            latency=latency.encode() if (latency := self.latency) is not None else None,
             error_after=self.error_after.encode(),
             censored_after=self.censored_after.encode(),
             errors=dict(self.errors.by_name),
             cache=dict(self.cache.by_name),
+            timings=self._timings.part(merged((self._whole, self._whole_before)), self._waits),
+            slices=self._slices.parts() if self._slices is not None else (),
         )
+
+    def _next_slice(self, now: float) -> None:
+        """Something ends at `now`, after the open slice: that one is complete."""
+        self._close_slice(now)
+        if now > self.until and self._at_end is None:
+            self._at_end = self.completed
+        self._slice_end = self._slices.end if self._slices is not None else float("inf")
+
+    def _close_slice(self, now: float) -> None:
+        if self._slices is None or self._at_end is not None:
+            return
+        latency = self._corrected if self._corrected is not None else merged((self._whole, self._split))
+        self._slices.close(now, (self.completed, self.failed, self.dropped, self.wrong), latency)
+        self._whole_before.add(self._whole)
+        self._split_before.add(self._split)
+        self._whole, self._split = Histogram(), Histogram()
+        if self._corrected is not None:
+            self._corrected_before.add(self._corrected)
+            self._corrected = Histogram()
 
 
 def nanoseconds(start: float, end: float) -> int:
