@@ -35,7 +35,7 @@ def a_plan(routes: Routes | None = None, *, seed: int = 7, drain_ms: int = 100, 
     return build_plan("test", "default", spec, chosen, seed, drain_ms=drain_ms, timeout_ms=timeout_ms)
 
 
-def comparison_plan(repeats: int = 4, **members: Any) -> Plan:
+def comparison_plan(repeats: int = 6, **members: Any) -> Plan:
     pool = {"poolRef": {"name": "memory"}}
     return a_plan(target=pool, comparison={"baseline": "Direct", "repeats": repeats}, **members)
 
