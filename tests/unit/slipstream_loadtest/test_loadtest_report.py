@@ -38,7 +38,7 @@ def test_summary_is_about_the_layers():
     found = summary(plan, result, verdict)
     assert (found.rps, found.errors, found.delta, found.runners, found.hit_percent) == ("10", "0%", "-90%", "1/1", "75%")
     assert found.p95 in ("9.98ms", "10ms")
-    assert (found.requests, found.wrong) == (400, 0)
+    assert (found.requests, found.wrong) == (500, 0)
 
 
 def test_summary_shows_the_worst_stage():
