@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Final
@@ -21,7 +20,8 @@ from slipstream_loadtest.engine.driver import Driver
 from slipstream_loadtest.engine.loads import ClosedLoad, Load, Matrix, OpenLoad
 from slipstream_loadtest.engine.probe import Probe
 from slipstream_loadtest.engine.progress import Progress, measure
-from slipstream_loadtest.measured.part import GeneratorPart, Part, PhasePart
+from slipstream_loadtest.engine.record import Record
+from slipstream_loadtest.measured.part import LIVE, Part, PhasePart
 from slipstream_loadtest.measured.tally import Series
 from slipstream_loadtest.plan.model import Phase, Plan, Stage, plan_hash
 from slipstream_loadtest.plan.schedule import ClosedSchedule, OpenSchedule
@@ -33,24 +33,11 @@ PROGRESS_INTERVAL: Final = 1.0
 _DRAIN_POLL: Final = 0.005
 _GRAIN: Final = 1e-5  # seconds: less isn't worth a timer, and rounding must never make a wait that doesn't end
 
-_NO_FIGURES: Final = GeneratorPart()
-
 Report = Callable[[Progress], None]
 
 
 class Aborted(Exception):  # noqa: N818 - a way to end, not a malfunction
     """The run was told to end early; caught within the engine."""
-
-
-@dataclass(slots=True)
-class _Record:
-    """One phase as it ran."""
-
-    number: int
-    phase: Phase
-    series: Matrix
-    held_ms: int = 0
-    generator: GeneratorPart = _NO_FIGURES
 
 
 class Engine:
@@ -77,7 +64,7 @@ class Engine:
         self._probe = Probe(clock, cpu)
         self._closed = {name: ClosedLoad(plan, driver, clock, self._probe) for name, driver in drivers.items()}
         self._open = {name: OpenLoad(plan, driver, clock, self._probe) for name, driver in drivers.items()}
-        self._records: list[_Record] = []
+        self._records: list[Record] = []
         self._stop = asyncio.Event()
         self._why = ""
         self._skew_ms = 0
@@ -126,30 +113,43 @@ class Engine:
 
     def part(self) -> Part:
         """What has been measured so far, as a part; call it when nothing is running any more."""
+        return self._part(self._why, tuple(record.close() for record in self._records))
+
+    def snapshot(self, since: int = 0) -> Part:
+        """What has ended so far, at any time, as a part that says so in `aborted`; without calls in flight, and without the phases before
+        `since`."""
+        now = self._clock.now()
+        return self._part(LIVE, tuple(record.snapshot(now) for record in self._records[since:]))
+
+    @property
+    def unsettled(self) -> int:
+        """The first phase whose figures may still change: who has had a snapshot needs no earlier one again."""
+        return next((record.number for record in self._records if not record.settled), len(self._records))
+
+    def _part(self, aborted: str, phases: tuple[PhasePart, ...]) -> Part:
         run, attempt = self._identity
         return Part(
             plan_hash=plan_hash(self._plan),
             run=run,
             index=self._index,
             attempt=attempt,
-            aborted=self._why,
+            aborted=aborted,
             start_skew_ms=self._skew_ms,
-            phases=tuple(_close(record) for record in self._records),
+            phases=phases,
         )
 
     async def _run_phase(self, number: int, phase: Phase, start: float) -> None:
         begin, end = start + phase.start_ms / 1000, start + phase.end_ms / 1000
         await self._until(begin)
         load: Load = self._load_of(phase)
-        record = _Record(number, phase, self._begin(number, phase, begin, end))
+        record = Record(number, phase, self._begin(number, phase, begin, end), begin)
         self._records.append(record)
         self._progress = Progress(phases=len(self._plan.phases), phase=number, kind=phase.kind, stage=phase.stage, target=phase.target)
         try:
             await self._until(end)
         finally:
             now = self._clock.now()
-            record.held_ms = min(phase.duration_ms, max(0, round((now - begin) * 1000)))
-            record.generator = self._probe.take()
+            record.end(now, self._probe.take())
             if phase.kind == "Drain":
                 load.censor(now)
 
@@ -276,11 +276,6 @@ async def run(
 
 def _arrivals(stage: Stage, phase: Phase, index: int, runners: int) -> OpenSchedule:
     return OpenSchedule(stage.exact_rate, Fraction(phase.duration_ms, 1000), index, runners)
-
-
-def _close(record: _Record) -> PhasePart:
-    series = tuple(one.close() for scenario in record.series for one in scenario)
-    return PhasePart(phase=record.number, held_ms=record.held_ms, series=series, generator=record.generator)
 
 
 __all__ = ["Aborted", "Engine", "Progress", "run"]

@@ -29,13 +29,15 @@ from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import Part, find_parts
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan, encode_plan
-from slipstream_loadtest.runner.wire import PROGRESS_MARK, READY_LINE, abort_line, start_line
+from slipstream_loadtest.runner.live import Live
+from slipstream_loadtest.runner.wire import LIVE_MARK, PROGRESS_MARK, READY_LINE, abort_line, start_line
 
 READY_TIMEOUT: Final = 60.0  # seconds for a child to start, resolve and connect
 START_LEAD: Final = 0.2  # how far ahead the common start lies
 EXIT_GRACE: Final = 10.0  # beyond the plan's own end, before a child is given up
 
 Report = Callable[[Progress], None]
+Watch = Callable[[list[Part]], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,13 @@ async def run_local(
     in_process: bool | None = None,
     environ: Mapping[str, str] | None = None,
     on_progress: Report | None = None,
+    on_parts: Watch | None = None,
     abort: asyncio.Event | None = None,
 ) -> LocalRun:
     """Runs `plan`: in this process when it has one runner (or `in_process` says so and it has one), else in a process per runner.
 
-    Setting `abort` ends the run early with the parts there are. Raises TargetUnusable when nothing could be sent at all.
+    `on_parts` is told each second what every runner has measured so far; setting `abort` ends the run early with the parts there are.
+    Raises TargetUnusable when nothing could be sent at all.
     """
     run = uuid4().hex
     env = os.environ if environ is None else environ
@@ -64,13 +68,32 @@ async def run_local(
     if alone and plan.runners != 1:
         raise ValueError(f"one process can't be {plan.runners} runners: build the plan for one")
     stop = abort if abort is not None else asyncio.Event()
-    parts = await (_run_here(plan, run, env, on_progress, stop) if alone else _run_children(plan, run, env, on_progress, stop))
+    told = _Told(on_progress, on_parts)
+    parts = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
     return LocalRun(merge(plan, parts, run), tuple(parts))
 
 
-async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], on_progress: Report | None, stop: asyncio.Event) -> list[Part]:
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """Who wants to know what, each second."""
+
+    progress: Report | None
+    parts: Watch | None
+
+    def moment(self, progress: Progress, parts: Callable[[], list[Part]]) -> None:
+        if self.progress is not None:
+            self.progress(progress)
+        if self.parts is not None:
+            self.parts(parts())
+
+
+async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: asyncio.Event) -> list[Part]:
     clock = MonotonicClock()
-    engine = Engine(plan, 0, clock, drivers_for(plan, environ), run=run, on_progress=on_progress)
+
+    def report(progress: Progress) -> None:
+        told.moment(progress, lambda: [engine.snapshot()])
+
+    engine = Engine(plan, 0, clock, drivers_for(plan, environ), run=run, on_progress=report)
     await engine.prepare()
     quiet_collector()
     watcher = asyncio.create_task(_abort_when(stop, engine))
@@ -101,6 +124,7 @@ class _Child:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     progress: Progress = field(default_factory=Progress)
     lines: list[str] = field(default_factory=list)
+    live: Live = field(default_factory=Live)
     errors: bytes = b""
 
     def tell(self, line: bytes) -> None:
@@ -108,12 +132,13 @@ class _Child:
             self.process.stdin.write(line)
 
 
-async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], on_progress: Report | None, stop: asyncio.Event) -> list[Part]:
+async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: asyncio.Event) -> list[Part]:
     with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
         path = Path(folder) / "plan.json"
         path.write_bytes(encode_plan(plan))
-        children = [await _spawn(path, run, index, environ) for index in range(plan.runners)]
-        listeners = [asyncio.create_task(_listen(child, children, on_progress)) for child in children]
+        live = ("live",) if told.parts is not None else ()
+        children = [await _spawn((str(path), run, str(index), *live), index, environ) for index in range(plan.runners)]
+        listeners = [asyncio.create_task(_listen(child, children, told)) for child in children]
         try:
             await _start(children)
             await _finish(plan, children, listeners, stop)
@@ -123,13 +148,13 @@ async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], on_pro
     return list(found.parts.values())
 
 
-async def _spawn(path: Path, run: str, index: int, environ: Mapping[str, str]) -> _Child:
-    command = (sys.executable, "-m", "slipstream_loadtest.runner", "--local", str(path), run, str(index))
+async def _spawn(arguments: tuple[str, ...], index: int, environ: Mapping[str, str]) -> _Child:
+    command = (sys.executable, "-m", "slipstream_loadtest.runner", "--local", *arguments)
     pipe = asyncio.subprocess.PIPE
     return _Child(index, await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ)))
 
 
-async def _listen(child: _Child, children: list[_Child], on_progress: Report | None) -> None:
+async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
     """Reads what a child says until it ends; a child that ends before it is ready says why on stderr."""
     assert child.process.stdout is not None
     assert child.process.stderr is not None
@@ -139,8 +164,10 @@ async def _listen(child: _Child, children: list[_Child], on_progress: Report | N
             child.ready.set()
         elif line.startswith(PROGRESS_MARK):
             child.progress = msgspec.json.decode(line[len(PROGRESS_MARK) :], type=Progress)
-            if on_progress is not None and child.index == 0:
-                on_progress(combine(c.progress for c in children))
+            if child.index == 0:
+                told.moment(combine(c.progress for c in children), lambda: [c.live.part for c in children if c.live.part is not None])
+        elif line.startswith(LIVE_MARK):
+            child.live.hear(line[len(LIVE_MARK) :])
         else:
             child.lines.append(line)
     child.errors = await child.process.stderr.read()

@@ -21,16 +21,35 @@ from slipstream_loadtest.http.resolve import drivers_for
 from slipstream_loadtest.measured.part import encode_part, frame
 from slipstream_loadtest.plan.model import decode_plan
 from slipstream_loadtest.runner.local import quiet_collector
-from slipstream_loadtest.runner.wire import ABORT_WORD, PROGRESS_MARK, READY_LINE, START_WORD
+from slipstream_loadtest.runner.wire import ABORT_WORD, LIVE_MARK, PROGRESS_MARK, READY_LINE, START_WORD
 
 
-async def run_child(plan_json: bytes, run: str, index: str) -> int:
-    """Runs one share of a plan; the exit code is 1 when the target can't be measured, and standard error says why."""
+class _Teller:
+    """Tells each second how the run goes and, where the parent wants it, what has ended; phases that are settled are told once."""
+
+    def __init__(self, live: bool) -> None:
+        self._live = live
+        self._since = 0
+        self.engine: Engine | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        _say(PROGRESS_MARK + msgspec.json.encode(progress).decode())
+        if self._live and self.engine is not None:
+            since, self._since = self._since, self.engine.unsettled
+            for line in frame(encode_part(self.engine.snapshot(since))):
+                _say(LIVE_MARK + line)
+
+
+async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> int:
+    """Runs one share of a plan; the exit code is 1 when the target can't be measured, and standard error says why. `live`: not empty where
+    the parent wants to know each second what has ended."""
     clock = MonotonicClock()
     plan = decode_plan(plan_json)
+    teller = _Teller(bool(live))
     try:
         drivers = drivers_for(plan, os.environ)
-        engine = Engine(plan, int(index), clock, drivers, run=run, attempt=str(os.getpid()), on_progress=_say_progress)
+        engine = Engine(plan, int(index), clock, drivers, run=run, attempt=str(os.getpid()), on_progress=teller)
+        teller.engine = engine
         await engine.prepare()
     except TargetUnusable as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
@@ -65,10 +84,6 @@ def _abort(engine: Engine, start: asyncio.Future[float], reason: str) -> None:
     engine.abort(reason)
     if not start.done():
         start.set_result(0.0)
-
-
-def _say_progress(progress: Progress) -> None:
-    _say(PROGRESS_MARK + msgspec.json.encode(progress).decode())
 
 
 def _say(line: str) -> None:

@@ -6,6 +6,7 @@ from typing import Final
 
 READY_LINE: Final = "SLIPSTREAM-READY"
 PROGRESS_MARK: Final = "SLIPSTREAM-PROGRESS "
+LIVE_MARK: Final = "SLIPSTREAM-LIVE "  # before each frame of a snapshot
 START_WORD: Final = "START"
 ABORT_WORD: Final = "ABORT"
 
