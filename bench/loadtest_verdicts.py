@@ -3,8 +3,8 @@
     python bench/loadtest_verdicts.py [--aa 200] [--slower 100] [--repeats 6] [--hold 4000]
 
 A/A: a target with itself has to be NoChange, in all rows together. With 20 % more latency p50 and p95 have to be Regressed. Against a
-stored run as well: no bar, since a drift between the two runs is a change that nobody can tell from the target's. Prints a bar each and `loadtest_verdicts: aa=… slower=… stored_aa=… stored_slower=…` (percent); ends with 1 where a bar
-is missed.
+stored run as well: no bar, since a drift between the two runs is a change that nobody can tell from the target's. Prints a bar each and
+`loadtest_verdicts: aa=… slower=… stored_aa=… stored_slower=…` (percent); ends with 1 where a bar is missed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import sys
 
 from bars import Bar, judge
 from simulated import a_plan, a_run
-
 from slipstream_loadtest.judged.alike import Baseline
 from slipstream_loadtest.judged.comparison import ComparisonRow, compare
 

@@ -1,4 +1,4 @@
-"""Simulated runs with known truth: closed users of a target with lognormal latencies, on a machine that drifts. Measures and judges nothing.
+"""Simulated runs with known truth: closed users, lognormal latencies, a machine that drifts. Measures and judges nothing.
 
 Everything but the target is real: series, histograms, parts through their codec, and the merge.
 """

@@ -41,6 +41,11 @@ def aborts(plan: Plan, result: Result, elapsed_ms: int) -> Reason | None:
     return None
 
 
+def reached(plan: Plan, result: Result) -> int:
+    """How far a run has come by what its parts say, in milliseconds since the common start."""
+    return max((plan.phases[w.phase].start_ms + w.held_ms for w in result.windows if w.held_ms), default=0)
+
+
 def samples_needed(metric: str) -> int:
     """So many before an abort goes by this metric."""
     family, _, name = metric.partition(".")

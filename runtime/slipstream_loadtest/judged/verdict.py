@@ -1,9 +1,9 @@
 """Passed, Failed or Inconclusive, from the merge alone: a chain of named checks, each with a reason and a message. Pure.
 
     can the measurement be trusted?  Aborted · LostRunner · NoData · StartSkew · GeneratorSaturated · GeneratorError   ─no─▶ Inconclusive
-    is a bound broken?               ThresholdsFailed · Regressed · ChecksFailed                                     ─yes─▶ Failed
+    is a bound broken?               ThresholdsFailed · Regressed · IsolationBroken · MemoryGrows · Degrades         ─yes─▶ Failed
     is everything asked answered?    NoData · DroppedLoad · Censored · TooFewRepeats · BaselineUnlike ·
-                                     ComparisonInconclusive · ChecksInconclusive                                       ─no─▶ Inconclusive
+                                     ComparisonInconclusive · CheckInconclusive                                        ─no─▶ Inconclusive
                                                                                                                        ────▶ Passed
     what decides nothing is said     Reported · LostRunner (as many as may be) · BrokenPart · LatePart · Baseline · NoBaseline
 "Could not measure" is not "bad", and no data is never a pass. Dropped and censored load only ever flatter a target, so they take a pass
@@ -137,10 +137,12 @@ def _regressed(case: Case) -> Reason | None:
     return Reason(code="Regressed", message=regressed(worse[0]) + more)
 
 
-def _checks_failed(case: Case) -> Reason | None:
-    failed = [row for row in case.checks if row.result == "Failed"]
-    message = "; ".join(f"{row.name}: {row.message or row.observed}" for row in failed)
-    return Reason(code="ChecksFailed", message=message) if failed else None
+def _check_failed(name: str, code: str) -> Check:
+    def failed(case: Case) -> Reason | None:
+        row = next((row for row in case.checks if row.name == name and row.result == "Failed"), None)
+        return None if row is None else Reason(code=code, message=row.message or row.observed)
+
+    return failed
 
 
 def _metric_no_data(case: Case) -> Reason | None:
@@ -188,14 +190,11 @@ def _not_compared(case: Case) -> Reason | None:
     return Reason(code="ComparisonInconclusive", message=f"{doubtful[0].metric} in stage {doubtful[0].stage}: {doubtful[0].message}")
 
 
-def _checks_inconclusive(case: Case) -> Reason | None:
+def _check_inconclusive(case: Case) -> Reason | None:
     """A check whose control wasn't caught has shown nothing."""
     doubtful = [row for row in case.checks if row.result == "Inconclusive" or (row.result == "Passed" and row.control != "Caught")]
-    if not doubtful:
-        return None
-    row = doubtful[0]
-    missed = "" if row.control == "Caught" else f" (its control was {'missed' if row.control == 'Missed' else 'not run'})"
-    return Reason(code="ChecksInconclusive", message=f"{row.name}: {row.message or row.observed}{missed}")
+    message = "; ".join(f"{row.name}: {row.message or 'its control was not caught'}" for row in doubtful)
+    return Reason(code="CheckInconclusive", message=message) if doubtful else None
 
 
 def _passed(case: Case) -> str:
@@ -213,12 +212,18 @@ _TRUSTED: Final[tuple[Check, ...]] = (
     _lag_explains,
     _generator_error,
 )
-_BROKEN: Final[tuple[Check, ...]] = (_thresholds_failed, _regressed, _checks_failed)
+_BROKEN: Final[tuple[Check, ...]] = (
+    _thresholds_failed,
+    _regressed,
+    _check_failed("isolation", "IsolationBroken"),
+    _check_failed("memoryGrowth", "MemoryGrows"),
+    _check_failed("degradation", "Degrades"),
+)
 _ANSWERED: Final[tuple[Check, ...]] = (
     _metric_no_data,
     _dropped_load,
     _censored,
     _too_few_repeats,
     _not_compared,
-    _checks_inconclusive,
+    _check_inconclusive,
 )

@@ -84,8 +84,9 @@ class Threshold(Model):
     min: Amount | None = Field(default=None, description="At least this: a duration for times, a quantity or number otherwise.")
     max: Amount | None = Field(default=None, description="At most this: a duration for times, a quantity or number otherwise.")
     window: Duration | None = Field(
-        default=None, description="The bound must hold in every stretch of this length, not only over the whole stage: of latency, errors, drops, "
-        "throughput, wrong.count, target.memory."
+        default=None,
+        description="The bound must hold in every stretch of this length, in place of over the whole stage: latency, errors, "
+        "drops, wrong answers, throughput, memory.",
     )
     min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
         default=None, description="Fewer samples than this are no data; 1 if not set."
