@@ -16,7 +16,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from slipstream_loadtest.http.cache_status import HIT
-from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.histogram import PRECISION_BITS, Histogram
 from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.measured.result import Window, sum_series
 from slipstream_loadtest.plan.units import Unit
@@ -94,7 +94,8 @@ def _quantile(q: Fraction, *, corrected: bool) -> Callable[[Pooled], Measure]:
         value = histogram.quantile(q)
         if value is None:
             return Measure(None, 0)
-        return Measure(value / 1e6, histogram.count, bool(censored.count) and censored.min <= value)
+        same_bucket = value + (value >> PRECISION_BITS) + 1  # the value stands for its bucket, the minimum is exact
+        return Measure(value / 1e6, histogram.count, bool(censored.count) and censored.min <= same_bucket)
 
     return of
 
