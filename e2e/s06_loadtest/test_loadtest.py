@@ -123,8 +123,8 @@ def test_suspending_aborts_and_keeps_what_was_measured(story: World) -> None:
 
 
 def test_a_comparison_runs_direct_and_through_the_layers(story: World) -> None:
-    """Four interleaved repeats each, hits only through the layers, a delta in the column."""
-    story.apply(load_test("compared", stage="2s", comparison={"baseline": "Direct", "repeats": 4, "noisePercent": 3}))
+    """Five interleaved repeats each, hits only through the layers, a delta in the column."""
+    story.apply(load_test("compared", stage="2s", comparison={"baseline": "Direct", "repeats": 5, "noisePercent": 3}))
     found = finished(story, "compared", timeout=180)
     status = story.get("lt", "compared")["status"]
     assert measured(found), found

@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from slipstream_api.models import LoadTestSpec
 from slipstream_api.resources import Resource
 from slipstream_cli import admin
+from slipstream_cli.baseline import NoBaseline, read_baseline
 from slipstream_cli.console import Exit, escape, fail, out, table
 from slipstream_cli.measure import CannotMeasure, Measured, measure, routes_of
 from slipstream_cli.sources import Source, SourceError, config_maps_of, load, load_tests, problems_of
@@ -22,12 +24,15 @@ def loadtest(
     name: Annotated[str, typer.Option("--name", help="Which one, when the files have several.")] = "",
     report: Annotated[Path | None, typer.Option("--report", help="Where to store the whole result, as JSON.")] = None,
     runners: Annotated[int | None, typer.Option("--runners", min=1, max=64, help="Processes that share the load; 1 if not given.")] = None,
+    baseline: Annotated[
+        Path | None, typer.Option("--baseline", help="An earlier result (of --report) to compare with; for baseline LastPassed or Result.")
+    ] = None,
     socket: Annotated[Path | None, typer.Option("--socket", help="Unix socket of `slipstream run`; found by itself if not given.")] = None,
 ) -> None:
     """Runs a LoadTest on this machine. A poolRef target goes through the layers of a running `slipstream run`.
 
-    Exit codes: 0 Passed; 99 a threshold was not met (k6's code); 3 Inconclusive: it could not be measured; 2 usage; 130 aborted by Ctrl-C,
-    and what was measured until then is shown and stored.
+    Exit codes: 0 Passed; 99 Failed: a bound was broken (k6's code); 3 Inconclusive: it could not be measured; 2 usage; 130 aborted by
+    Ctrl-C, and what was measured until then is shown and stored.
 
     Example: slipstream loadtest -f manifests/samples/loadtest.yaml --report out.json
     """
@@ -38,10 +43,13 @@ def loadtest(
         test = choose(source, name)
         assert isinstance(test.spec, LoadTestSpec)
         config_maps = config_maps_of(load(source), test.namespace)
-        measured = measure(test, routes_of(test.spec, socket or admin.default_socket()), runners, config_maps=config_maps)
-    except (SourceError, CannotMeasure) as error:
+        earlier = read_baseline(baseline) if baseline is not None else None
+        routes = routes_of(test.spec, socket or admin.default_socket())
+        measured = measure(test, routes, runners, baseline=earlier, config_maps=config_maps)
+    except (SourceError, CannotMeasure, NoBaseline) as error:
         fail(str(error))
     document = as_json(measured.plan, measured.result, measured.verdict)
+    document |= {"plan": msgspec.to_builtins(measured.plan), "measured": msgspec.to_builtins(measured.result)}  # whole, as a baseline
     show(measured)
     if report is not None:
         _store(document, report)

@@ -17,15 +17,17 @@ from slipstream_api.config import RuntimeConfig
 from slipstream_api.models import LoadTestSpec
 from slipstream_api.resources import Resource
 from slipstream_cli import admin
+from slipstream_cli.baseline import NoBaseline, fit, watch
 from slipstream_cli.console import err, escape
 from slipstream_loadtest.engine.driver import TargetUnusable
 from slipstream_loadtest.engine.progress import Progress as Moment
 from slipstream_loadtest.http.url_guard import check_url
+from slipstream_loadtest.judged.alike import Baseline
 from slipstream_loadtest.judged.verdict import Verdict, judge
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.build import PlanRefused, Route, Routes, build_plan
 from slipstream_loadtest.plan.model import Plan
-from slipstream_loadtest.runner.local import run_local
+from slipstream_loadtest.runner.local import Stop, run_local
 
 SEED = 1  # the same load each time, so that two runs can be compared
 
@@ -76,26 +78,32 @@ def local_urls(config: dict[str, object] | None) -> dict[str, tuple[str, str]]:
 
 
 def measure(
-    test: Resource, routes: Routes, runners: int | None, quiet: bool = False, config_maps: Mapping[tuple[str, str], str] | None = None
+    test: Resource,
+    routes: Routes,
+    runners: int | None,
+    quiet: bool = False,
+    baseline: Baseline | None = None,
+    config_maps: Mapping[tuple[str, str], str] | None = None,
 ) -> Measured:
     """Runs a test with a progress bar; SIGINT ends it early with what there is. `config_maps`: (name, key) → text of what its spec refers
     to. Raises CannotMeasure."""
     assert isinstance(test.spec, LoadTestSpec)
     try:
         plan = build_plan(test.name, test.namespace, test.spec, routes, SEED, runners=runners or 1, config_maps=config_maps or {})
+        fit(plan, baseline)
         result = uvloop.run(_run(plan, quiet))
-    except (PlanRefused, TargetUnusable) as error:
+    except (PlanRefused, TargetUnusable, NoBaseline) as error:
         raise CannotMeasure(str(error)) from None
-    return Measured(plan, result, judge(plan, result))
+    return Measured(plan, result, judge(plan, result, baseline))
 
 
 async def _run(plan: Plan, quiet: bool) -> Result:
-    abort = asyncio.Event()
+    abort = Stop()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, abort.set)
     with _bar(plan, quiet) as report:
-        return (await run_local(plan, on_progress=report, abort=abort)).result
+        return (await run_local(plan, on_progress=report, on_parts=watch(plan, abort), abort=abort)).result
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def a_plan(
     )
 
 
-def comparison_plan(repeats: int = 4, **members: Any) -> Plan:
+def comparison_plan(repeats: int = 6, **members: Any) -> Plan:
     pool = {"poolRef": {"name": "memory"}}
     return a_plan(target=pool, comparison={"baseline": "Direct", "repeats": repeats}, **members)
 

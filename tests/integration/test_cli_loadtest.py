@@ -18,7 +18,7 @@ from tests.fakes.commands import SLIPSTREAM, Process, command, edit, memory_serv
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 QUICK = (
-    ("repeats: 4", "repeats: 1"),
+    ("repeats: 5", "repeats: 1"),
     ("baseline: Direct", "baseline: None"),
     ("warmup: 1s", "warmup: 0s"),
     ("duration: 3s", "duration: 500ms"),
@@ -103,7 +103,7 @@ async def test_too_few_repeats_are_inconclusive_and_exit_code_3(layers: Layers, 
     code, said, document = await run(layers, quick(tmp_path, ("baseline: None", "baseline: Direct")), "--runners", "2")
     assert (code, document["result"]) == (3, "Inconclusive")
     assert document["runners"]["received"] == [0, 1]
-    assert "set repeats to at least 4" in said
+    assert "set repeats to at least 5" in said
 
 
 async def test_a_policy_that_mixes_sessions_is_caught(layers: Layers, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from slipstream_loadtest.engine.progress import Progress
 from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.plan.build import Route, Routes
 from slipstream_loadtest.plan.model import Plan
-from slipstream_loadtest.runner.local import run_local
+from slipstream_loadtest.runner.local import Stop, run_local
 from tests.fakes.loadtest_plans import URL, a_plan
 from tests.fakes.scripted_target import ScriptedTarget, scripted_target
 
@@ -53,7 +53,7 @@ async def test_runners_are_processes_that_share_the_load(target: ScriptedTarget)
 @pytest.mark.parametrize("runners", [1, 2])
 async def test_an_interrupted_run_reports_what_there_is(target: ScriptedTarget, runners: int):
     """Ctrl-C after the first progress: aborted, merged, inconclusive; not a minute later."""
-    stop = asyncio.Event()
+    stop = Stop()
     told: list[Progress] = []
 
     def on_progress(progress: Progress) -> None:

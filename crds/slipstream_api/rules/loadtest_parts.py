@@ -9,6 +9,7 @@ from slipstream_api.cel import duration
 from slipstream_api.rules.rule import Rule, Value, count, one_of
 
 _KIND: Final = "LoadTest"
+KEPT_OVER_TIME: Final = ("errors.percent", "dropped.percent", "wrong.count", "throughput", "target.memory")  # besides latency.*
 _HEADER: Final = r"^[-!#$%&*+.^_`|~0-9A-Za-z]{1,128}$"
 
 
@@ -26,6 +27,13 @@ def _think_time(value: Value) -> bool:
 THRESHOLD_RULES: Final[tuple[Rule, ...]] = (
     needs("spec.thresholds[]", "step", "scenario"),
     needs("spec.thresholds[]", "delay", "abort"),
+    Rule(
+        (_KIND,),
+        "spec.thresholds[]",
+        f"!has(self.window) || self.metric.startsWith('latency.') || self.metric in [{', '.join(map(repr, KEPT_OVER_TIME))}]",
+        "window is for metrics that are kept over time: latency.*, " + ", ".join(KEPT_OVER_TIME),
+        lambda v: "window" not in v or v["metric"].startswith("latency.") or v["metric"] in KEPT_OVER_TIME,
+    ),
 )
 
 TARGET_RULES: Final[tuple[Rule, ...]] = (

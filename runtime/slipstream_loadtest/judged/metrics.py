@@ -2,7 +2,8 @@
 
 latency.*     from the intended start (open stages); a closed stage has no intended start, there it is the service time and is said to be
 serviceTime.* from the actual start
-Both are of right answers only; calls that were cut off take part with the time they had taken, which bounds the true value from below.
+queue.*, connect.*, firstByte.*  phases of calls: where that time went
+All are of right answers only; in the first two, calls that were cut off take part with the time they had taken, a bound from below.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
+from msgspec.structs import replace
+
 from slipstream_loadtest.http.cache_status import HIT
-from slipstream_loadtest.measured.histogram import Histogram
+from slipstream_loadtest.measured.histogram import PRECISION_BITS, Histogram
 from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.measured.result import Window, sum_series
 from slipstream_loadtest.plan.units import Unit
@@ -23,8 +26,10 @@ QUANTILES: Final = {
     "p90": Fraction(90, 100),
     "p95": Fraction(95, 100),
     "p99": Fraction(99, 100),
+    "p999": Fraction(999, 1000),
     "max": Fraction(1),
 }
+TIMINGS: Final = {"queue": "queue", "connect": "connect", "firstByte": "first_byte"}  # family of metrics → field of TimingsPart
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,19 +53,29 @@ class Metric:
 
 @dataclass(frozen=True, slots=True)
 class Pooled:
-    """Windows of one target added up."""
+    """Windows of one target added up. `memory`: the target's, of their time, in bytes."""
 
     series: SeriesPart
     throughput: float
     measured: bool
+    memory: tuple[int, ...] = ()
 
 
-def pool(windows: Sequence[Window]) -> Pooled:
+def pool(windows: Sequence[Window], memory: Sequence[int] = ()) -> Pooled:
     """Windows one after the other: counts and histograms add up, throughput is right answers over all of their time."""
-    series = sum_series([step for window in windows for step in window.steps])
+    series = sum_series([step for window in windows for step in window.steps], sliced=False)
     seconds = sum(w.held_ms for w in windows) / 1000
     answers = sum(w.throughput * w.held_ms / 1000 for w in windows)
-    return Pooled(series, answers / seconds if seconds else 0.0, bool(seconds))
+    return Pooled(series, answers / seconds if seconds else 0.0, bool(seconds), tuple(memory))
+
+
+def only(window: Window, scenario: str, step: str) -> Window:
+    """The window with these steps alone (empty: all). Its throughput is their share of the answers."""
+    if not scenario:
+        return window
+    chosen = tuple(s for s in window.steps if s.scenario == scenario and step in ("", s.step))
+    answers, all_answers = (sum(s.in_window for s in steps) for steps in (chosen, window.steps))
+    return replace(window, steps=chosen, throughput=window.throughput * answers / all_answers if all_answers else 0.0)
 
 
 def measure(name: str, windows: Sequence[Window]) -> Measure:
@@ -79,7 +94,8 @@ def _quantile(q: Fraction, *, corrected: bool) -> Callable[[Pooled], Measure]:
         value = histogram.quantile(q)
         if value is None:
             return Measure(None, 0)
-        return Measure(value / 1e6, histogram.count, bool(censored.count) and censored.min <= value)
+        same_bucket = value + (value >> PRECISION_BITS) + 1  # the value stands for its bucket, the minimum is exact
+        return Measure(value / 1e6, histogram.count, bool(censored.count) and censored.min <= same_bucket)
 
     return of
 
@@ -100,6 +116,27 @@ def _with_censored(pooled: Pooled, *, corrected: bool) -> tuple[Histogram, Histo
     if answers.count:
         answers.add(censored)
     return answers, censored
+
+
+def _timing(field: str, q: Fraction) -> Callable[[Pooled], Measure]:
+    """A phase of right answers; of a driver that doesn't time phases there is nothing."""
+
+    def of(pooled: Pooled) -> Measure:
+        if pooled.series.timings is None:
+            return Measure(None, 0)
+        histogram = Histogram.decode(getattr(pooled.series.timings, field))
+        value = histogram.quantile(q)
+        return Measure(None if value is None else value / 1e6, histogram.count)
+
+    return of
+
+
+def _memory(pooled: Pooled) -> Measure:
+    return Measure(float(max(pooled.memory)) if pooled.memory else None, len(pooled.memory))
+
+
+def _dropped_percent(pooled: Pooled) -> Measure:
+    return _percent(pooled.series.dropped, pooled.series.offered)
 
 
 def _errors_percent(pooled: Pooled) -> Measure:
@@ -136,12 +173,16 @@ def _table() -> dict[str, Metric]:
         for name, q in QUANTILES.items():
             metrics.append(Metric(f"{family}.{name}", "ms", -1, _quantile(q, corrected=corrected)))
         metrics.append(Metric(f"{family}.mean", "ms", -1, _mean(corrected=corrected)))
+    for family, field in TIMINGS.items():
+        metrics += [Metric(f"{family}.{name}", "ms", -1, _timing(field, QUANTILES[name])) for name in ("p95", "p99")]
     metrics += [
         Metric("errors.percent", "percent", -1, _errors_percent),
+        Metric("dropped.percent", "percent", -1, _dropped_percent),
         Metric("wrong.count", "count", -1, _wrong),
         Metric("throughput", "perSecond", +1, _throughput),
         Metric("cache.hitPercent", "percent", +1, _hit_percent),
         Metric("connections.reusePercent", "percent", +1, _reuse_percent),
+        Metric("target.memory", "bytes", -1, _memory),
     ]
     return {metric.name: metric for metric in metrics}
 

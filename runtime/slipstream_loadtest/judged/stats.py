@@ -1,7 +1,7 @@
-"""Mann-Whitney U and a bootstrap interval for the ratio of two medians. Pure: randomness comes from a seed; judges nothing.
+"""Mann-Whitney U, Holm's correction, a bootstrap interval of the ratio of two medians. Pure: randomness comes from a seed; judges nothing.
 
 References: Mann & Whitney 1947; exact p by enumeration of all splits (ties included), normal approximation with tie correction beyond;
-percentile bootstrap as in Efron & Tibshirani 1993, chapter 13.
+percentile bootstrap as in Efron & Tibshirani 1993, chapter 13; Holm 1979.
 """
 
 from __future__ import annotations
@@ -60,12 +60,24 @@ def smallest_p(n: int, m: int) -> float:
     return 2 / comb(n + m, n)
 
 
-def repeats_needed(alpha: float) -> int:
-    """The number of repeats on each side from which on a difference can be shown at `alpha`."""
+def repeats_needed(alpha: float, rows: int = 1) -> int:
+    """The number of repeats on each side from which on a difference can be shown at `alpha` in one of so many rows (Holm's first step)."""
     n = 1
-    while smallest_p(n, n) > alpha:
+    while smallest_p(n, n) * rows > alpha:
         n += 1
     return n
+
+
+def holm(ps: Sequence[float], rows: int | None = None) -> list[float]:
+    """Adjusted p of each, in the order given: below `alpha` means that the difference stands at that error rate for all of them together.
+    `rows`: how many were asked, if more than have a p. Holm 1979: the smallest times m, the next times m - 1, …, never falling."""
+    m = max(len(ps), rows or 0)
+    adjusted = [0.0] * len(ps)
+    highest = 0.0
+    for rank, at in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
+        highest = max(highest, min(1.0, ps[at] * (m - rank)))
+        adjusted[at] = highest
+    return adjusted
 
 
 def _midranks(values: Sequence[float]) -> list[float]:

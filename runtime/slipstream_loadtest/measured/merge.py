@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from slipstream_loadtest.measured.histogram import Unlike
-from slipstream_loadtest.measured.part import Part, PhasePart, digest, encode_part
-from slipstream_loadtest.measured.result import Result, Window, sum_generators, sum_series
+from slipstream_loadtest.measured.part import LIVE, Part, PhasePart, check_series, digest, encode_part
+from slipstream_loadtest.measured.result import Refused, Result, Window, sum_generators, sum_isolation, sum_series
 from slipstream_loadtest.plan.model import Plan, plan_hash
 
 Key = tuple[str, int, str]
@@ -26,46 +28,59 @@ def fold(known: Parts, part: Part) -> Parts:
 
 def merge(plan: Plan, parts: Iterable[Part], run: str | None = None) -> Result:
     """The result of one run. Raises Unlike for a part of another plan or of an index that the plan doesn't have, and, where `run` isn't
-    given, for parts of several runs; with `run`, parts of other runs are left out."""
+    given, for parts of several runs; with `run`, parts of other runs are left out and counted."""
     known: Parts = {}
+    foreign = set()
     for part in parts:
         if run is None or part.run == run:
-            _check(plan, part)
+            check_part(plan, part)
             known = fold(known, part)
+        else:
+            foreign.add((part.run, part.index, part.attempt))
     if len({key[0] for key in known}) > 1:
         raise Unlike(f"parts of several runs: {', '.join(sorted({key[0] for key in known}))}; say which one to merge")
     chosen = _choose(known.values())
     received = tuple(sorted(chosen))
-    aborted = [chosen[i].aborted for i in received if chosen[i].aborted]
+    in_order = [chosen[i] for i in received]
+    aborted = [part.aborted for part in in_order if part.aborted]
+    samples = {sample for part in in_order for sample in part.memory}
     return Result(
         plan_hash=plan_hash(plan),
         run=run if run is not None else next(iter(known))[0] if known else "",
         runners=plan.runners,
         received=received,
         lost=tuple(i for i in range(plan.runners) if i not in chosen),
+        cut=tuple(i for i in received if chosen[i].aborted),
         superseded=len(known) - len(chosen),
+        foreign=len(foreign),
         aborted=aborted[0] if aborted else "",
-        start_skew_ms=max((chosen[i].start_skew_ms for i in received), default=0),
-        windows=tuple(_window(plan, number, [_phase(chosen[i], number) for i in received]) for number in range(len(plan.phases))),
+        start_skew_ms=max((part.start_skew_ms for part in in_order), default=0),
+        windows=tuple(_window(plan, number, [_phase(part, number) for part in in_order]) for number in range(len(plan.phases))),
+        memory=tuple(sorted(samples, key=lambda sample: (sample.at_ms, sample.bytes))),
+        memory_error=next((part.memory_error for part in in_order if part.memory_error), ""),
+        isolation=sum_isolation([part.isolation for part in in_order if part.isolation is not None]),
     )
 
 
-def _rank(part: Part) -> tuple[bool, int, int, str]:
-    """The order in which parts replace each other, from least to most."""
-    return (not part.aborted, len(part.phases), part.offered, digest(encode_part(part)))
-
-
-def _choose(parts: Iterable[Part]) -> dict[int, Part]:
-    """The attempt that counts of each index."""
-    chosen: dict[int, Part] = {}
+def gather(plan: Plan, parts: Iterable[Part], run: str, broken: Mapping[str, str] | None = None) -> Result:
+    """The result of what has come, whatever it is: nothing raises. Parts that can't be added up are refused by name, and their runner is
+    lost unless it has another one. `broken`: by digest, what a log held but couldn't give back (part.Found)."""
+    refused = {Refused(name=name[:12], why=why) for name, why in (broken or {}).items()}
+    usable = []
     for part in parts:
-        rival = chosen.get(part.index)
-        if rival is None or (_rank(part), part.attempt) > (_rank(rival), rival.attempt):
-            chosen[part.index] = part
-    return chosen
+        if part.run == run:
+            try:
+                check_part(plan, part)
+            except Unlike as error:
+                refused.add(Refused(name=f"runner {part.index}", why=str(error)))
+                continue
+        usable.append(part)
+    made = merge(plan, usable, run)
+    return msgspec.structs.replace(made, refused=tuple(sorted(refused, key=lambda one: (one.name, one.why))))
 
 
-def _check(plan: Plan, part: Part) -> None:
+def check_part(plan: Plan, part: Part) -> None:
+    """Raises Unlike, naming the part, where it isn't one of this plan or its figures don't add up."""
     if part.plan_hash != plan_hash(plan):
         raise Unlike(f"part {part.index} measured another plan ({part.plan_hash[:12]}, not {plan_hash(plan)[:12]})")
     if not 0 <= part.index < plan.runners:
@@ -76,6 +91,26 @@ def _check(plan: Plan, part: Part) -> None:
             raise Unlike(f"part {part.index}: the plan has no phase {phase.phase}")
         if phase.series and [(s.scenario, s.step) for s in phase.series] != names:
             raise Unlike(f"part {part.index}: phase {phase.phase} has other steps than the plan")
+        for series in phase.series:
+            try:
+                check_series(series)
+            except Unlike as error:
+                raise Unlike(f"part {part.index}, phase {phase.phase}: {error}") from None
+
+
+def _rank(part: Part) -> tuple[bool, bool, int, int, str]:
+    """The order in which parts replace each other, from least to most."""
+    return (not part.aborted, part.aborted != LIVE, len(part.phases), part.offered, digest(encode_part(part)))
+
+
+def _choose(parts: Iterable[Part]) -> dict[int, Part]:
+    """The attempt that counts of each index."""
+    chosen: dict[int, Part] = {}
+    for part in parts:
+        rival = chosen.get(part.index)
+        if rival is None or (_rank(part), part.attempt) > (_rank(rival), rival.attempt):
+            chosen[part.index] = part
+    return chosen
 
 
 def _phase(part: Part, number: int) -> PhasePart | None:
@@ -97,13 +132,8 @@ def _window(plan: Plan, number: int, measured: list[PhasePart | None]) -> Window
     if not there:
         return window
     columns = zip(*(phase.series for phase in there if phase.series), strict=True)  # one step of all runners each
-    return Window(
-        phase=number,
-        kind=planned.kind,
-        target=planned.target,
-        repeat=planned.repeat,
-        stage=planned.stage,
-        planned_ms=planned.duration_ms,
+    return msgspec.structs.replace(
+        window,
         held_ms=max(phase.held_ms for phase in there),
         throughput=sum(_throughput(phase) for phase in there),
         cpu_percent=max(_cpu_percent(phase) for phase in there),

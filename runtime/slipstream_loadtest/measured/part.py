@@ -86,6 +86,9 @@ class SeriesPart(MeasuredPart, frozen=True, kw_only=True):
         return self.offered - self.completed - self.failed - self.dropped - self.censored
 
 
+COUNTS: Final = ("offered", "completed", "failed", "dropped", "censored", "in_window", "wrong", "opened", "reused")  # of a series
+
+
 class GeneratorPart(MeasuredPart, frozen=True, kw_only=True):
     """The generator's own health in one phase. Loop lag: how long a turn of the event loop took; start lag: actual minus intended start."""
 
@@ -220,25 +223,35 @@ def _unframe(name: str, text: str) -> Part:
 
 
 def _check(part: Part) -> None:
-    """Every number that arithmetic relies on; raises Unlike."""
+    """Every number that arithmetic relies on; raises Unlike that names the series."""
     for phase in part.phases:
         for series in phase.series:
-            counts = (
-                series.completed,
-                series.failed,
-                series.dropped,
-                series.censored,
-                series.in_window,
-                series.wrong,
-                series.opened,
-                series.reused,
-            )
-            if min(counts) < 0 or series.unaccounted():
-                raise Unlike(f"{series.scenario}/{series.step}: {series.unaccounted()} of {series.offered} offered calls have no end")
-            for data in (series.service, series.latency or _NONE, series.error_after, series.censored_after):
-                Histogram.decode(data)
+            try:
+                check_series(series)
+            except Unlike as error:
+                raise Unlike(f"part {part.index}, phase {phase.phase}: {error}") from None
         Histogram.decode(phase.generator.loop_lag)
         Histogram.decode(phase.generator.start_lag)
+
+
+def check_series(series: SeriesPart) -> None:
+    """The law of accounting, no negative count, histograms of one kind, and no more in the slices than in the whole; raises Unlike."""
+    name = f"{series.scenario}/{series.step}"
+    counts = [getattr(series, each) for each in COUNTS]
+    if min(counts) < 0 or series.unaccounted():
+        raise Unlike(f"{name}: {series.unaccounted()} of {series.offered} offered calls have no end")
+    for each in ("completed", "failed", "dropped", "wrong"):
+        if sum(getattr(one, each) for one in series.slices) > getattr(series, each):
+            raise Unlike(f"{name}: its slices have more {each} calls than it has itself")
+    if any(one.number < 0 or min(one.completed, one.failed, one.dropped, one.wrong) < 0 for one in series.slices):
+        raise Unlike(f"{name}: a slice has a negative number")
+    timings = series.timings or TimingsPart()
+    for data in (
+        *(series.service, series.latency or _NONE, series.error_after, series.censored_after),
+        *(timings.queue, timings.connect, timings.tls, timings.first_byte, timings.last_byte),
+        *(one.latency for one in series.slices),
+    ):
+        Histogram.decode(data)
 
 
 class _Versioned(msgspec.Struct):

@@ -8,11 +8,13 @@ from typing import Final
 import msgspec
 
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData, merged
-from slipstream_loadtest.measured.part import GeneratorPart, IsolationPart, MemorySample, SeriesPart
+from slipstream_loadtest.measured.part import COUNTS, GeneratorPart, IsolationPart, MemorySample, SeriesPart, SlicePart, TimingsPart
 from slipstream_loadtest.plan.model import PhaseKind, TargetName
 
 RESULT_VERSION: Final = 2
-_COUNTS: Final = ("offered", "completed", "failed", "dropped", "censored", "in_window", "wrong", "opened", "reused")
+_SLICED: Final = ("completed", "failed", "dropped", "wrong")
+_TIMED: Final = ("queue", "connect", "tls", "first_byte", "last_byte")
+MAX_EXAMPLES: Final = 5
 
 
 class ResultPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
@@ -40,8 +42,17 @@ class Window(ResultPart, frozen=True, kw_only=True):
         return self.kind == "Hold"
 
 
+class Refused(ResultPart, frozen=True, kw_only=True):
+    """A part that takes no part. `name`: `runner 3`, or the digest in its log where nobody knows whose it is."""
+
+    name: str
+    why: str
+
+
 class Result(ResultPart, frozen=True, kw_only=True):
-    """The merge of a run. `lost`: indexes of which no part has come; `superseded`: parts of attempts that another one replaced."""
+    """The merge of a run. `lost`: indexes of which no usable part has come; `cut`: those whose part ended early; `superseded`: late or
+    early parts of attempts that another one replaced; `foreign`: parts of other runs; `refused`: broken or unlike ones. The same part
+    twice is none of these: it is counted once and changes nothing."""
 
     version: int = RESULT_VERSION
     plan_hash: str
@@ -49,7 +60,10 @@ class Result(ResultPart, frozen=True, kw_only=True):
     runners: int
     received: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
+    cut: tuple[int, ...] = ()
     superseded: int = 0
+    foreign: int = 0
+    refused: tuple[Refused, ...] = ()
     aborted: str = ""
     start_skew_ms: int = 0
     windows: tuple[Window, ...] = ()
@@ -58,33 +72,66 @@ class Result(ResultPart, frozen=True, kw_only=True):
     isolation: IsolationPart | None = None
 
 
-def sum_series(several: Sequence[SeriesPart]) -> SeriesPart:
+def sum_series(several: Sequence[SeriesPart], *, sliced: bool = True) -> SeriesPart:
     """All of them together, under the first one's names. Where only some have a corrected latency (closed and open stages), the service
-    time of the others takes part in it."""
-    if len(several) < 2:
-        return several[0] if several else SeriesPart(scenario="", step="")
+    time of the others takes part in it. `sliced` False: of different phases, whose slices have nothing to do with each other."""
+    if not several:
+        return SeriesPart(scenario="", step="")
+    if len(several) == 1 and (sliced or not several[0].slices):
+        return several[0]
     corrected = any(one.latency is not None for one in several)
+    timed = [one.timings for one in several if one.timings is not None]
     return SeriesPart(
         scenario=several[0].scenario,
         step=several[0].step,
-        **{name: sum(getattr(one, name) for one in several) for name in _COUNTS},
+        **{name: sum(getattr(one, name) for one in several) for name in COUNTS},
         service=_merged(one.service for one in several),
         latency=_merged(one.latency if one.latency is not None else one.service for one in several) if corrected else None,
         error_after=_merged(one.error_after for one in several),
         censored_after=_merged(one.censored_after for one in several),
         errors=_sum([one.errors for one in several]),
         cache=_sum([one.cache for one in several]),
+        timings=TimingsPart(**{name: _merged(getattr(one, name) for one in timed) for name in _TIMED}) if timed else None,
+        slices=sum_slices(several) if sliced else (),
+    )
+
+
+def sum_slices(several: Sequence[SeriesPart]) -> tuple[SlicePart, ...]:
+    """Slices of series of one phase, those of the same number together, by rising number."""
+    by_number: dict[int, list[SlicePart]] = {}
+    for series in several:
+        for one in series.slices:
+            by_number.setdefault(one.number, []).append(one)
+    return tuple(
+        SlicePart(
+            number=number,
+            **{name: sum(getattr(one, name) for one in same) for name in _SLICED},
+            latency=_merged(one.latency for one in same),
+        )
+        for number, same in sorted(by_number.items())
     )
 
 
 def sum_generators(several: Sequence[GeneratorPart]) -> GeneratorPart:
-    """The health of all of them together."""
+    """The health of all of them together; the longest pause and the most memory are those of one of them."""
     return GeneratorPart(
         loop_lag=_merged(one.loop_lag for one in several),
         start_lag=_merged(one.start_lag for one in several),
         cpu_ms=sum(one.cpu_ms for one in several),
         wall_ms=sum(one.wall_ms for one in several),
+        gc_ms=sum(one.gc_ms for one in several),
+        gc_longest_us=max((one.gc_longest_us for one in several), default=0),
+        memory_bytes=max((one.memory_bytes for one in several), default=0),
     )
+
+
+def sum_isolation(several: Sequence[IsolationPart]) -> IsolationPart | None:
+    """Probes of all sessions; None where nobody probed."""
+    if not several:
+        return None
+    names = ("sessions", "probes", "failed", "crossings", "missing", "control_probes", "control_crossings")
+    examples = sorted({example for one in several for example in one.examples})[:MAX_EXAMPLES]
+    return IsolationPart(**{name: sum(getattr(one, name) for one in several) for name in names}, examples=tuple(examples))
 
 
 def _merged(several: Iterable[HistogramData]) -> HistogramData:

@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from slipstream_api.scalars import parse_duration
 
-Unit = Literal["ms", "percent", "perSecond", "count"]
+Unit = Literal["ms", "percent", "perSecond", "count", "bytes"]
 
 _QUANTITY: Final = re.compile(r"([+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)(n|u|m|k|M|G|T|Ki|Mi|Gi|Ti)?")
 _FACTORS: Final = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
@@ -38,7 +38,7 @@ def show(value: float | None, unit: Unit) -> str:
         return show_ms(value)
     if unit == "percent":
         return f"{_short(value)}%"
-    return show_number(value)
+    return show_bytes(value) if unit == "bytes" else show_number(value)
 
 
 def show_ms(value: float) -> str:
@@ -47,6 +47,13 @@ def show_ms(value: float) -> str:
     if value < 1000:
         return f"{_short(value)}ms"
     return f"{value / 1000:.3g}s" if value < 60_000 else f"{value / 60_000:.3g}m"
+
+
+def show_bytes(value: float) -> str:
+    for factor, suffix in ((2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB")):
+        if abs(value) >= factor:
+            return f"{_short(value / factor)}{suffix}"
+    return f"{value:.0f}B"
 
 
 def show_number(value: float) -> str:

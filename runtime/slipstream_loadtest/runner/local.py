@@ -25,8 +25,8 @@ from slipstream_loadtest.engine.driver import TargetUnusable
 from slipstream_loadtest.engine.engine import Engine
 from slipstream_loadtest.engine.progress import Progress, combine
 from slipstream_loadtest.http.resolve import drivers_for
-from slipstream_loadtest.measured.merge import merge
-from slipstream_loadtest.measured.part import Part, find_parts
+from slipstream_loadtest.measured.merge import gather
+from slipstream_loadtest.measured.part import Found, Part, find_parts
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan, encode_plan
 from slipstream_loadtest.runner.live import Live
@@ -48,6 +48,17 @@ class LocalRun:
     parts: tuple[Part, ...]
 
 
+class Stop(asyncio.Event):
+    """Set, it ends a run early. `reason`: what the parts will say of it; the first one stays."""
+
+    reason = "interrupted"
+
+    def end(self, reason: str) -> None:
+        if not self.is_set():
+            self.reason = reason
+            self.set()
+
+
 async def run_local(
     plan: Plan,
     *,
@@ -55,22 +66,23 @@ async def run_local(
     environ: Mapping[str, str] | None = None,
     on_progress: Report | None = None,
     on_parts: Watch | None = None,
-    abort: asyncio.Event | None = None,
+    abort: Stop | None = None,
 ) -> LocalRun:
-    """Runs `plan`: in this process when it has one runner (or `in_process` says so and it has one), else in a process per runner.
+    """Runs `plan`: in this process when it has one runner (or `in_process` says so and it has one), else in a process per runner. Who
+    watches the parts takes time, which no runner may be short of: then the runner is a process of its own, too.
 
     `on_parts` is told each second what every runner has measured so far; setting `abort` ends the run early with the parts there are.
     Raises TargetUnusable when nothing could be sent at all.
     """
     run = uuid4().hex
     env = os.environ if environ is None else environ
-    alone = plan.runners == 1 if in_process is None else in_process
+    alone = (plan.runners == 1 and on_parts is None) if in_process is None else in_process
     if alone and plan.runners != 1:
         raise ValueError(f"one process can't be {plan.runners} runners: build the plan for one")
-    stop = abort if abort is not None else asyncio.Event()
+    stop = abort if abort is not None else Stop()
     told = _Told(on_progress, on_parts)
-    parts = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
-    return LocalRun(merge(plan, parts, run), tuple(parts))
+    found = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
+    return LocalRun(gather(plan, found.parts.values(), run, found.broken), tuple(found.parts.values()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +99,7 @@ class _Told:
             self.parts(parts())
 
 
-async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: asyncio.Event) -> list[Part]:
+async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> Found:
     clock = MonotonicClock()
 
     def report(progress: Progress) -> None:
@@ -98,15 +110,15 @@ async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Tol
     quiet_collector()
     watcher = asyncio.create_task(_abort_when(stop, engine))
     try:
-        return [await engine.run(clock.now())]
+        return Found(parts={"": await engine.run(clock.now())})
     finally:
         watcher.cancel()
         gc.unfreeze()
 
 
-async def _abort_when(stop: asyncio.Event, engine: Engine) -> None:
+async def _abort_when(stop: Stop, engine: Engine) -> None:
     await stop.wait()
-    engine.abort("interrupted")
+    engine.abort(stop.reason)
 
 
 def quiet_collector() -> None:
@@ -132,7 +144,7 @@ class _Child:
             self.process.stdin.write(line)
 
 
-async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: asyncio.Event) -> list[Part]:
+async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> Found:
     with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
         path = Path(folder) / "plan.json"
         path.write_bytes(encode_plan(plan))
@@ -144,8 +156,7 @@ async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: 
             await _finish(plan, children, listeners, stop)
         finally:
             await _end(children, listeners)
-    found = find_parts(line for child in children for line in child.lines)
-    return list(found.parts.values())
+    return find_parts(line for child in children for line in child.lines)
 
 
 async def _spawn(arguments: tuple[str, ...], index: int, environ: Mapping[str, str]) -> _Child:
@@ -191,7 +202,7 @@ async def _start(children: list[_Child]) -> None:
         child.tell(start)
 
 
-async def _finish(plan: Plan, children: list[_Child], listeners: list[asyncio.Task[None]], stop: asyncio.Event) -> None:
+async def _finish(plan: Plan, children: list[_Child], listeners: list[asyncio.Task[None]], stop: Stop) -> None:
     """Until every child has ended, or is overdue; passes an abort on."""
     whole: asyncio.Future[list[None]] = asyncio.gather(*listeners)
     stopping: asyncio.Future[bool] = asyncio.create_task(stop.wait())
@@ -201,7 +212,7 @@ async def _finish(plan: Plan, children: list[_Child], listeners: list[asyncio.Ta
         done, _ = await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if whole not in done:
             for child in children:
-                child.tell(abort_line("interrupted" if stop.is_set() else "overdue"))
+                child.tell(abort_line(stop.reason if stop.is_set() else "overdue"))
             await asyncio.wait({whole}, timeout=plan.drain_ms / 1000 + EXIT_GRACE)
     finally:
         stopping.cancel()

@@ -19,7 +19,7 @@ P95 = {"name": "p95", "metric": "latency.p95", "max": "50ms"}
 
 def compared() -> tuple[Any, Any, Any]:
     """A comparison in which the layers take a tenth."""
-    plan = comparison_plan(4, thresholds=[P95], warmup="1s")
+    plan = comparison_plan(5, thresholds=[P95], warmup="1s")
     sides = {"Direct": a_series(plan, [100] * 50), "Layers": a_series(plan, [10] * 100, cache={"hit": 75, "fwd=miss": 25}, opened=1)}
     result = a_result(plan, *[sides[p.target] for p in plan.phases if p.kind == "Hold"])
     return plan, result, judge(plan, result)
@@ -27,7 +27,7 @@ def compared() -> tuple[Any, Any, Any]:
 
 def nothing() -> tuple[Any, Any, Any]:
     """A run of which no part has come."""
-    plan = comparison_plan(4, thresholds=[P95])
+    plan = comparison_plan(5, thresholds=[P95])
     result = merge(plan, [])
     return plan, result, judge(plan, result)
 
@@ -38,13 +38,13 @@ def test_summary_is_about_the_layers():
     found = summary(plan, result, verdict)
     assert (found.rps, found.errors, found.delta, found.runners, found.hit_percent) == ("10", "0%", "-90%", "1/1", "75%")
     assert found.p95 in ("9.98ms", "10ms")
-    assert (found.requests, found.wrong) == (400, 0)
+    assert (found.requests, found.wrong) == (500, 0)
 
 
 def test_summary_shows_the_worst_stage():
     """One stage better, one worse: the column shows the worse change."""
     stages = [{"name": "a", "users": 1, "duration": "1s"}, {"name": "b", "users": 1, "duration": "1s"}]
-    plan = comparison_plan(4, stages=stages)
+    plan = comparison_plan(5, stages=stages)
     times = {("Direct", "a"): 100, ("Layers", "a"): 10, ("Direct", "b"): 10, ("Layers", "b"): 20}
     series = [a_series(plan, [times[p.target, p.stage]] * 20) for p in plan.phases if p.kind == "Hold"]
     result = a_result(plan, *series)

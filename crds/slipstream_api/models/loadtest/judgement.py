@@ -31,7 +31,7 @@ class Comparison(Model):
     )
     result_ref: ResultRef | None = Field(default=None, description="With baseline Result: which one.")
     repeats: Annotated[int, Field(ge=1, le=20)] = Field(
-        default=4, description="Measurements of each side; fewer than 4 can't show a difference and are Inconclusive."
+        default=6, description="Measurements of each side: fewer than 4 can't show a difference, more metrics and stages need more."
     )
     noise_percent: Percent = Field(default=3, description="A change below this is no change.")
     confidence_percent: Annotated[int, Field(ge=80, le=99)] = Field(
@@ -84,7 +84,9 @@ class Threshold(Model):
     min: Amount | None = Field(default=None, description="At least this: a duration for times, a quantity or number otherwise.")
     max: Amount | None = Field(default=None, description="At most this: a duration for times, a quantity or number otherwise.")
     window: Duration | None = Field(
-        default=None, description="The bound must hold in every stretch of this length, in place of over the whole stage."
+        default=None,
+        description="The bound must hold in every stretch of this length, in place of over the whole stage: latency, errors, "
+        "drops, wrong answers, throughput, memory.",
     )
     min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
         default=None, description="Fewer samples than this are no data; 1 if not set."
