@@ -109,7 +109,7 @@ class Applier:
             return
         plan = seen.plan or build_plan(test.name, test.namespace, spec, seen.target.routes, seed=test.run)
         pod = manifests.RunnerPod(self._image, self._cluster, self._keys.public())
-        limit = int(plan.duration_ms / 1000 + d.DEFAULT_TIMINGS.start_timeout + 2 * d.DEFAULT_TIMINGS.grace) + 60
+        limit = int(plan.longest_ms / 1000 + d.DEFAULT_TIMINGS.start_timeout + 2 * d.DEFAULT_TIMINGS.grace) + 60
         try:
             await self._kube.create(JOB, manifests.job(test, test.run, plan.runners, limit, seen.target.workload, pod))
         except AlreadyExists:

@@ -2,7 +2,8 @@
 
     can the measurement be trusted?  Aborted · LostRunner · NoData · GeneratorSaturated · GeneratorError   ─no─▶ Inconclusive
     is a threshold broken?           ThresholdsFailed                                                     ─yes▶ Failed
-    is everything asked answered?    MetricNoData · DroppedLoad · Censored · TooFewRepeats                 ─no─▶ Inconclusive
+    is a check broken?               IsolationBroken · MemoryGrows · Degrades                             ─yes▶ Failed
+    is everything asked answered?    MetricNoData · DroppedLoad · Censored · CheckInconclusive · TooFewRepeats ─no─▶ Inconclusive
                                                                                                            ────▶ Passed
 "Could not measure" is not "bad", and no data is never a pass. Dropped and censored load only ever flatter a target, so they take a pass
 away but never a failure.
@@ -14,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from slipstream_loadtest.judged.checks import CheckRow as CheckRow
+from slipstream_loadtest.judged.checks import judge_checks
 from slipstream_loadtest.judged.comparison import ComparisonRow, compare, too_few
 from slipstream_loadtest.judged.metrics import pool
 from slipstream_loadtest.judged.saturation import saturation
@@ -35,18 +38,6 @@ class Reason(ResultPart, frozen=True, kw_only=True):
     message: str
 
 
-class CheckRow(ResultPart, frozen=True, kw_only=True):
-    """A check besides thresholds, and its control: the same judgement on something broken on purpose, which must be found."""
-
-    name: Literal["isolation", "memoryGrowth", "degradation"]
-    result: Literal["Passed", "Failed", "Inconclusive"]
-    control: Literal["Caught", "Missed", "NotRun"]
-    observed: str = ""  # e.g. `grows by 1.2 MiB in 5s`
-    limit: str = ""
-    detectable: str = ""  # the smallest deviation that this run could have found
-    message: str = ""
-
-
 class Verdict(ResultPart, frozen=True, kw_only=True):
     """The judgement of a run. `reasons`: every check that spoke, the deciding one first; of a passed run there is one, Passed."""
 
@@ -65,6 +56,7 @@ class Case:
     result: Result
     thresholds: tuple[ThresholdRow, ...]
     comparison: tuple[ComparisonRow, ...]
+    checks: tuple[CheckRow, ...] = ()
 
     def held(self) -> list[Window]:
         return [w for w in self.result.windows if w.judged]
@@ -80,12 +72,12 @@ Check = Callable[[Case], Reason | None]
 
 def judge(plan: Plan, result: Result) -> Verdict:
     """The verdict of a run."""
-    case = Case(plan, result, judge_thresholds(plan, result), compare(plan, result))
+    case = Case(plan, result, judge_thresholds(plan, result), compare(plan, result), judge_checks(plan, result))
     groups = [[r for check in checks if (r := check(case)) is not None] for checks in (_TRUSTED, _BROKEN, _ANSWERED)]
     outcomes: tuple[Outcome, ...] = ("Inconclusive", "Failed", "Inconclusive")
     decided: Outcome = next((outcome for outcome, reasons in zip(outcomes, groups, strict=True) if reasons), "Passed")
     reasons = tuple(reason for group in groups for reason in group) or (Reason(code="Passed", message=_passed(case)),)
-    return Verdict(result=decided, reasons=reasons, thresholds=case.thresholds, comparison=case.comparison)
+    return Verdict(result=decided, reasons=reasons, thresholds=case.thresholds, comparison=case.comparison, checks=case.checks)
 
 
 def _aborted(case: Case) -> Reason | None:
@@ -174,6 +166,19 @@ def _censored(case: Case) -> Reason | None:
     return Reason(code="Censored", message=message)
 
 
+def _check_failed(name: str, code: str) -> Check:
+    def failed(case: Case) -> Reason | None:
+        row = next((row for row in case.checks if row.name == name and row.result == "Failed"), None)
+        return None if row is None else Reason(code=code, message=row.message)
+
+    return failed
+
+
+def _check_inconclusive(case: Case) -> Reason | None:
+    rows = [row for row in case.checks if row.result == "Inconclusive"]
+    return Reason(code="CheckInconclusive", message="; ".join(f"{row.name}: {row.message}" for row in rows)) if rows else None
+
+
 def _too_few_repeats(case: Case) -> Reason | None:
     message = too_few(case.plan)
     return Reason(code="TooFewRepeats", message=message) if message else None
@@ -185,5 +190,10 @@ def _passed(case: Case) -> str:
 
 
 _TRUSTED: Final[tuple[Check, ...]] = (_aborted, _lost_runner, _no_data, _generator_saturated, _lag_explains, _generator_error)
-_BROKEN: Final[tuple[Check, ...]] = (_thresholds_failed,)
-_ANSWERED: Final[tuple[Check, ...]] = (_metric_no_data, _dropped_load, _censored, _too_few_repeats)
+_BROKEN: Final[tuple[Check, ...]] = (
+    _thresholds_failed,
+    _check_failed("isolation", "IsolationBroken"),
+    _check_failed("memoryGrowth", "MemoryGrows"),
+    _check_failed("degradation", "Degrades"),
+)
+_ANSWERED: Final[tuple[Check, ...]] = (_metric_no_data, _dropped_load, _censored, _check_inconclusive, _too_few_repeats)

@@ -6,10 +6,10 @@ the same). One attempt per index is added up: whole before aborted, then the one
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from slipstream_loadtest.measured.histogram import Unlike
-from slipstream_loadtest.measured.part import Part, PhasePart, digest, encode_part
+from slipstream_loadtest.measured.part import IsolationPart, Part, PhasePart, digest, encode_part
 from slipstream_loadtest.measured.result import Result, Window, sum_generators, sum_series
 from slipstream_loadtest.plan.model import Plan, plan_hash
 
@@ -47,7 +47,19 @@ def merge(plan: Plan, parts: Iterable[Part], run: str | None = None) -> Result:
         aborted=aborted[0] if aborted else "",
         start_skew_ms=max((chosen[i].start_skew_ms for i in received), default=0),
         windows=tuple(_window(plan, number, [_phase(chosen[i], number) for i in received]) for number in range(len(plan.phases))),
+        memory=chosen[0].memory if 0 in chosen else (),
+        memory_error=chosen[0].memory_error if 0 in chosen else "",
+        isolation=_isolation([found for i in received if (found := chosen[i].isolation) is not None]),
     )
+
+
+def _isolation(parts: Sequence[IsolationPart]) -> IsolationPart | None:
+    """All runners' probes together."""
+    if not parts:
+        return None
+    counts = ("sessions", "probes", "failed", "crossings", "missing", "control_probes", "control_crossings")
+    examples = tuple(example for part in parts for example in part.examples)[:5]
+    return IsolationPart(**{name: sum(getattr(part, name) for part in parts) for name in counts}, examples=examples)
 
 
 def _rank(part: Part) -> tuple[bool, int, int, str]:

@@ -14,6 +14,7 @@ from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.http.request import compile_scenarios
 from slipstream_loadtest.judged.metrics import METRICS
 from slipstream_loadtest.plan.asked import Comparison, Threshold
+from slipstream_loadtest.plan.checks import CheckRefused, checks_of
 from slipstream_loadtest.plan.model import Phase, PhaseKind, Plan, Stage, Target, TargetName, decode_plan, encode_plan, plan_hash
 from slipstream_loadtest.plan.scenarios import DataList, Expect, HttpRequest, Scenario, Step
 from slipstream_loadtest.plan.template import TemplateError
@@ -71,6 +72,10 @@ def build_plan(
     targets = _targets(routes, comparison)
     stages = tuple(_stage(stage, count) for stage in spec.stages)
     order = _interleaved(targets, comparison)
+    try:
+        checks = checks_of(spec.checks, frozenset(one.name for one in spec.data))
+    except CheckRefused as error:
+        raise PlanRefused(error.path, error.message) from None
     plan = Plan(
         name=name,
         namespace=namespace,
@@ -78,13 +83,14 @@ def build_plan(
         runners=count,
         timeout_ms=timeout_ms,
         drain_ms=drain_ms,
-        targets=targets,
+        targets=_with_memory(targets, routes) if checks.memory_growth is not None else targets,
         stages=stages,
         phases=tuple(_phases(order, stages, parse_duration(spec.warmup), drain_ms)),
         scenarios=tuple(_scenario(scenario) for scenario in spec.scenarios),
         data=tuple(DataList(name=one.name, rows=tuple((value,) for value in one.values or ())) for one in spec.data),
         thresholds=tuple(_threshold(threshold, {stage.name for stage in stages}) for threshold in spec.thresholds),
         comparison=comparison,
+        checks=checks,
     )
     try:
         compile_scenarios(plan.scenarios, plan.data, "target")
@@ -114,6 +120,12 @@ def _targets(routes: Routes, comparison: Comparison) -> tuple[Target, ...]:
 
 def _target(name: TargetName, route: Route | None) -> Target | None:
     return None if route is None else Target(name=name, url=route.url, env=route.env, resolution=route.resolution)
+
+
+def _with_memory(targets: tuple[Target, ...], routes: Routes) -> tuple[Target, ...]:
+    """Also the way past the layers where there is one, though no load goes there: the target's memory is read by it."""
+    direct = _target("Direct", routes.direct)
+    return targets if direct is None or any(t.name == "Direct" for t in targets) else (direct, *targets)
 
 
 def _interleaved(targets: tuple[Target, ...], comparison: Comparison) -> Iterator[tuple[TargetName, int]]:
