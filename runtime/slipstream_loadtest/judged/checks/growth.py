@@ -1,6 +1,6 @@
 """Does the target's memory grow under constant load? Judged from samples of its gauge. Pure; reads nothing.
 
-Looked at are the samples of each stage's Hold windows, without the first half of each: a cache that fills up isn't a leak. Three things
+Looked at are the samples of each stage's Hold windows, without the first half of them: a cache that fills up isn't a leak. Three things
 must grow faster than allowed before a run fails: the Theil–Sen slope (its whole interval), the floors of the quarters of that time (a
 garbage collector's sawtooth has flat ones), and, where the plan has idle phases, the floors between the cycles of load.
 """
@@ -64,13 +64,12 @@ def judge_growth(plan: Plan, asked: MemoryGrowth, result: measured.Result) -> Ch
 
 
 def gather(plan: Plan, samples: Sequence[MemorySample]) -> Memory:
-    """The samples that count: of each stage the later half, and the lowest of each idle phase."""
-    held = []
-    for stage in plan.stages:
-        windows = [p for p in plan.phases if p.kind == "Hold" and p.stage == stage.name]
-        points = [point for phase in windows for point in _within(phase, samples)]
-        if points:
-            held.append(tuple(points[len(points) // 2 :]))
+    """The samples that count: of each stage the later half (of each cycle, where there are some), and the lowest of each idle phase."""
+    holds = [phase for phase in plan.phases if phase.kind == "Hold"]
+    cycles = any(phase.kind == "Idle" for phase in plan.phases)
+    together = [[p] for p in holds] if cycles else [[p for p in holds if p.stage == stage.name] for stage in plan.stages]
+    series = [[point for phase in phases for point in _within(phase, samples)] for phases in together]
+    held = [tuple(points[len(points) // 2 :]) for points in series if points]
     idle, loaded = [], 0.0
     for phase in plan.phases:
         if phase.kind == "Hold":
