@@ -14,7 +14,7 @@ from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.http.request import compile_scenarios
 from slipstream_loadtest.judged.metrics import METRICS
 from slipstream_loadtest.plan.asked import Comparison, Threshold
-from slipstream_loadtest.plan.checks import CheckRefused, checks_of
+from slipstream_loadtest.plan.checks import checks_of, refusal
 from slipstream_loadtest.plan.model import Phase, PhaseKind, Plan, Stage, Target, TargetName, decode_plan, encode_plan, plan_hash
 from slipstream_loadtest.plan.scenarios import DataList, Expect, HttpRequest, Scenario, Step
 from slipstream_loadtest.plan.template import TemplateError
@@ -72,10 +72,9 @@ def build_plan(
     targets = _targets(routes, comparison)
     stages = tuple(_stage(stage, count) for stage in spec.stages)
     order = _interleaved(targets, comparison)
-    try:
-        checks = checks_of(spec.checks, frozenset(one.name for one in spec.data))
-    except CheckRefused as error:
-        raise PlanRefused(error.path, error.message) from None
+    checks = checks_of(spec.checks)
+    if why := refusal(checks, [one.name for one in spec.data]):
+        raise PlanRefused(*why)
     plan = Plan(
         name=name,
         namespace=namespace,

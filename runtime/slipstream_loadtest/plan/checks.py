@@ -1,8 +1,9 @@
-"""The checks that a LoadTest asks for, as data of its plan. Pure; raises nothing but CheckRefused."""
+"""The checks that a LoadTest asks for, as data of its plan, and why some couldn't work. Pure; judges nothing."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from slipstream_api.cel import quantity
@@ -18,44 +19,44 @@ _SLOT: Final = re.compile(r"\$\$|\$\{([^{}]*)\}")
 _KNOWN: Final = ("user", "session", "iteration", CANARY)
 
 
-class CheckRefused(ValueError):  # noqa: N818 - an answer, not a malfunction
-    """A check that can't be run. `path`: the field; the message says what to change."""
-
-    def __init__(self, path: str, message: str) -> None:
-        super().__init__(f"{path}: {message}")
-        self.path = path
-        self.message = message
-
-
-def checks_of(asked: api.Checks, lists: frozenset[str] = frozenset()) -> Checks:
-    """The plan's checks. `lists`: names of data that templates may use. Raises CheckRefused."""
+def checks_of(asked: api.Checks) -> Checks:
+    """The plan's checks."""
     return Checks(
-        isolation=_isolation(asked.isolation, lists) if asked.isolation is not None else None,
+        isolation=_isolation(asked.isolation) if asked.isolation is not None else None,
         memory_growth=_growth(asked.memory_growth) if asked.memory_growth is not None else None,
         degradation=_degradation(asked.degradation) if asked.degradation is not None else None,
     )
 
 
-def _isolation(asked: api.Isolation, lists: frozenset[str]) -> Isolation:
+def refusal(checks: Checks, names: Collection[str]) -> tuple[str, str] | None:
+    """Why the checks couldn't work: field and what to change. `names`: of data that templates may use."""
+    asked = checks.isolation
+    if asked is None or asked.write is None or asked.read is None:
+        return None
     path = "spec.checks.isolation"
-    if (asked.write is None) != (asked.read is None):
-        raise CheckRefused(path, "write and read go together: what one leaves, the other looks for")
-    write = _request(asked.write, f"{path}.write", lists) if asked.write is not None else None
-    read = _request(asked.read, f"{path}.read", lists) if asked.read is not None else None
-    if write is not None and CANARY not in _names(write):
-        raise CheckRefused(f"{path}.write", "it must leave ${canary} in the session's data: put it into path, headers or body")
-    if read is not None and CANARY in _names(read):
-        raise CheckRefused(f"{path}.read", "without ${canary}: an answer that only repeats the question would hold it too")
-    return Isolation(sessions=asked.sessions, rounds=asked.rounds, write=write, read=read)
+    for field, request in (("write", asked.write), ("read", asked.read)):
+        for name in _names(request):
+            if name not in _KNOWN and name not in names:
+                known = ", ".join(f"${{{n}}}" for n in (*_KNOWN, *sorted(names)))
+                return f"{path}.{field}", f"${{{name}}} is unknown: there are {known}"
+    if CANARY not in _names(asked.write):
+        return f"{path}.write", "it must leave ${canary} in the session's data: put it into path, headers or body"
+    if CANARY in _names(asked.read):
+        return f"{path}.read", "without ${canary}: an answer that only repeats the question would hold it too"
+    return None
 
 
-def _request(step: api.HttpStep, path: str, lists: frozenset[str]) -> HttpRequest:
-    request = HttpRequest(method=step.method, path=step.path, headers=tuple(sorted(step.headers.items())), body=step.body or "")
-    for name in _names(request):
-        if name not in _KNOWN and name.partition(".")[0] not in lists:
-            known = ", ".join(f"${{{n}}}" for n in (*_KNOWN, *sorted(lists)))
-            raise CheckRefused(path, f"${{{name}}} is unknown: there are {known}")
-    return request
+def _isolation(asked: api.Isolation) -> Isolation:
+    return Isolation(
+        sessions=asked.sessions,
+        rounds=asked.rounds,
+        write=_request(asked.write) if asked.write is not None else None,
+        read=_request(asked.read) if asked.read is not None else None,
+    )
+
+
+def _request(step: api.HttpStep) -> HttpRequest:
+    return HttpRequest(method=step.method, path=step.path, headers=tuple(sorted(step.headers.items())), body=step.body or "")
 
 
 def _names(request: HttpRequest) -> set[str]:

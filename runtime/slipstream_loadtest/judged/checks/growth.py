@@ -64,12 +64,14 @@ def judge_growth(plan: Plan, asked: MemoryGrowth, result: measured.Result) -> Ch
 
 
 def gather(plan: Plan, samples: Sequence[MemorySample]) -> Memory:
-    """The samples that count: of each stage the later half (of each cycle, where there are some), and the lowest of each idle phase."""
-    holds = [phase for phase in plan.phases if phase.kind == "Hold"]
+    """The samples that count: of each stage the later half (of each cycle, where those are long enough), the lowest of each idle phase."""
     cycles = any(phase.kind == "Idle" for phase in plan.phases)
-    together = [[p] for p in holds] if cycles else [[p for p in holds if p.stage == stage.name] for stage in plan.stages]
-    series = [[point for phase in phases for point in _within(phase, samples)] for phases in together]
-    held = [tuple(points[len(points) // 2 :]) for points in series if points]
+    held: list[tuple[Point, ...]] = []
+    for stage in plan.stages:
+        windows = [_within(phase, samples) for phase in plan.phases if phase.kind == "Hold" and phase.stage == stage.name]
+        apart = cycles and all(len(window) >= LEAST for window in windows)
+        series = windows if apart else [[point for window in windows for point in window]]
+        held += [tuple(points[len(points) // 2 :]) for points in series if points]
     idle, loaded = [], 0.0
     for phase in plan.phases:
         if phase.kind == "Hold":
