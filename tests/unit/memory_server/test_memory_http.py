@@ -147,7 +147,7 @@ async def test_tools_are_discovered_in_three_details(client: Client) -> None:
     for detail in ("name", "description", "schema"):
         status, found = await asked(client, f"/meta/listTools?detail={detail}")
         assert (status, found["detail"]) == (200, detail)
-        served = {route.resource.canonical for route in application(client.app[DATABASE]).router.routes() if route.resource}  # type: ignore[union-attr]  # the client has an application
+        served = {route.resource.canonical for route in application(client.app[DATABASE]).router.routes() if route.resource}
         assert {f"/{tool['name']}" for tool in found["tools"]} <= served
         sizes.append(len(json.dumps(found)))
     assert sizes == sorted(set(sizes))
