@@ -91,12 +91,12 @@ def judge_memory(memory: Memory, asked: MemoryGrowth) -> Judged:
     if trend.high <= limit:
         return Judged("Passed", trend, "")
     floors = theil_sen([_floors(one) for one in memory.held])
-    if floors is None or floors.slope <= limit:
-        return Judged("Passed", trend, "it rises and falls, and its floors don't rise faster than allowed")
+    if floors is not None and floors.slope <= limit / 2:
+        return Judged("Passed", trend, "it rises and falls, and its floors don't rise, or far slower than allowed")
     idle = theil_sen([memory.idle])
     if idle is not None and idle.slope <= limit:
         return Judged("Passed", trend, "it grows under load and falls when idle: the floors between don't rise faster than allowed")
-    if trend.low <= limit:
+    if trend.low <= limit or floors is None or floors.slope <= limit:
         message = f"{size(limit)} a second lies within the interval of the growth: hold the load longer"
         return Judged("Inconclusive", trend, message)
     return Judged("Failed", trend, f"the target's memory {_grows(trend, asked)}, allowed are {size(asked.max_bytes)}")
