@@ -15,6 +15,7 @@ from yarl import URL
 
 from slipstream_loadtest.engine.driver import TargetUnusable
 from slipstream_loadtest.http.resolve import resolver, url_of
+from slipstream_loadtest.http.url_guard import check_url
 from slipstream_loadtest.plan.model import Target
 
 AT_ONCE: Final = 256  # connections of one client; further calls wait for one
@@ -34,8 +35,10 @@ class Client:
 
     @classmethod
     def to(cls, target: Target, environ: Mapping[str, str], timeout_ms: int, port: int = 0) -> Client:
-        """A client of a plan's target, `port` in place of its own. Raises TargetUnusable where its URL isn't known."""
+        """A client of a plan's target, `port` in place of its own. Raises TargetUnusable where its URL isn't known or may not be asked."""
         url = url_of(target, environ)
+        if refused := check_url(url):  # names are looked at when they are resolved, addresses aren't
+            raise TargetUnusable(refused.message)
         if port:
             parts = urlsplit(url)
             host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
