@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
 from aiohttp import web
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client import Counter as Total
 
-from memory_server import store
+from memory_server import store, tools
 from memory_server.database import Database
 
 
@@ -45,6 +47,7 @@ def application(database: Database) -> web.Application:
         [
             web.get("/healthz", healthz),
             web.get("/stats", stats),
+            web.get("/metrics", metrics),
             web.get("/episodic/recall", recall),
             web.get("/episodic/getRecent", get_recent),
             web.get("/episodic/listEvents", list_events),
@@ -54,6 +57,10 @@ def application(database: Database) -> web.Application:
             web.get("/semantic/list", list_facts),
             web.post("/semantic/store", learn),
             web.post("/semantic/update", update),
+            web.get("/prospective/listTasks", list_tasks),
+            web.post("/prospective/createTask", create_task),
+            web.post("/prospective/completeTask", complete_task),
+            web.get("/meta/listTools", list_tools),
         ]
     )
     return app
@@ -80,6 +87,16 @@ async def healthz(request: web.Request) -> web.Response:
 async def stats(request: web.Request) -> web.Response:
     """How often each operation was served by this process: what a cache in front has answered isn't in it."""
     return web.json_response({"operations": dict(request.app[SERVED].count)})
+
+
+async def metrics(request: web.Request) -> web.Response:
+    """In the Prometheus text format: memory and CPU of this process, and what it has served."""
+    registry = CollectorRegistry()
+    ProcessCollector(registry=registry)
+    served = Total("memory_server_operations", "Operations served by this process.", ["operation"], registry=registry)
+    for operation, count in request.app[SERVED].count.items():
+        served.labels(operation).inc(count)
+    return web.Response(body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 async def recall(request: web.Request) -> web.Response:
@@ -131,6 +148,31 @@ async def update(request: web.Request) -> web.Response:
     who, body = session(request), await json_of(request)
     fact, text = required(body, "id", int), required(body, "text", str)
     return answer(who, "update", [await request.app[DATABASE].write(lambda c: store.update(c, who, fact, text, time.time()))])
+
+
+async def list_tasks(request: web.Request) -> web.Response:
+    who, limit = session(request), number(request, "limit", 10)
+    return answer(who, f"limit={limit}", await request.app[DATABASE].read(lambda c: store.tasks(c, who, limit)))
+
+
+async def create_task(request: web.Request) -> web.Response:
+    who, body = session(request), await json_of(request)
+    text = required(body, "text", str)
+    return answer(who, "createTask", [await request.app[DATABASE].write(lambda c: store.create_task(c, who, text, time.time()))], 201)
+
+
+async def complete_task(request: web.Request) -> web.Response:
+    who, body = session(request), await json_of(request)
+    task = required(body, "id", int)
+    return answer(who, "completeTask", [await request.app[DATABASE].write(lambda c: store.complete_task(c, who, task, time.time()))])
+
+
+async def list_tools(request: web.Request) -> web.Response:
+    """What this service can do, in one of three details; the same for everybody."""
+    detail = request.query.get("detail", "name")
+    if detail not in tools.DETAILS:
+        raise Asked(f"detail is one of {', '.join(tools.DETAILS)}, not {detail!r}")
+    return web.json_response({"detail": detail, "tools": tools.listed(detail)})
 
 
 def answer(who: str, query: str, results: list[store.Row], status: int = 200) -> web.Response:

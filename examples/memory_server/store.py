@@ -139,6 +139,26 @@ def facts(connection: sqlite3.Connection, session: str, limit: int, offset: int)
     return [dict(row) for row in rows]
 
 
+def create_task(connection: sqlite3.Connection, session: str, text: str, now: float) -> Row:
+    """Stores something that a session means to do."""
+    added = connection.execute("INSERT INTO tasks (session, text, created_at) VALUES (?, ?, ?)", (session, text, now))
+    return {"id": added.lastrowid, "text": text}
+
+
+def complete_task(connection: sqlite3.Connection, session: str, task: int, now: float) -> Row:
+    """Marks an open task of a session as done."""
+    values = (now, session, task)
+    if connection.execute("UPDATE tasks SET done_at = ? WHERE session = ? AND id = ? AND done_at IS NULL", values).rowcount == 0:
+        raise NotFound(f"no open task {task} in this session")
+    return {"id": task}
+
+
+def tasks(connection: sqlite3.Connection, session: str, limit: int) -> list[Row]:
+    """The open tasks of a session, newest first."""
+    rows = connection.execute("SELECT id, text FROM tasks WHERE session = ? AND done_at IS NULL ORDER BY id DESC LIMIT ?", (session, limit))
+    return [dict(row) for row in rows]
+
+
 def match(query: str) -> str:
     """An FTS5 expression: any of the words, each quoted, so that no text of a caller is taken as syntax."""
     words: Sequence[str] = _WORD.findall(query)[:16]

@@ -22,7 +22,9 @@ from tests.fakes.pods import SETTINGS
 
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 POLICIES = [(path, document) for path, document in documents(SAMPLES) if path.parent == SAMPLES]
-CLUSTER = [document for path, document in documents(SAMPLES) if path.parent != SAMPLES]
+LOADTESTS = [(path, document) for path, document in documents(SAMPLES) if path.parent == SAMPLES / "loadtests"]
+CLUSTER = [document for path, document in documents(SAMPLES) if path.parent not in (SAMPLES, SAMPLES / "loadtests")]
+BUILT_IN = {"user", "session", "iteration"}
 
 
 def specs() -> dict[str, Any]:
@@ -90,6 +92,70 @@ def test_the_load_test_checks_who_asked_and_what_was_asked() -> None:
     plan = build_plan("memory", "default", test, Routes(direct=Route(url="http://a:1"), layers=Route(url="http://b:1")), 1)
     assert few(plan) == ""
     assert plan.duration_ms < 90_000
+
+
+@pytest.mark.parametrize(("path", "document"), LOADTESTS, ids=[document["metadata"]["name"] for _, document in LOADTESTS])
+def test_a_load_test_of_its_own_is_valid_and_enforced(path: Path, document: dict[str, Any]) -> None:
+    """As the API server would say; each looks at the one pool of the samples, and bounds its errors or its wrong answers."""
+    assert validate(document) == ()
+    assert validate(but(document, lambda d: d["spec"]["stages"][0].update({"user": 1}))) != ()
+    assert document["spec"]["target"] == {"poolRef": {"name": "memory"}, "workload": "agent"}
+    assert {bound["metric"] for bound in document["spec"]["thresholds"]} & {"errors.percent", "wrong.count"}
+
+
+@pytest.mark.parametrize(("path", "document"), LOADTESTS, ids=[document["metadata"]["name"] for _, document in LOADTESTS])
+async def test_a_load_test_of_its_own_asks_for_what_the_memory_server_has(path: Path, document: dict[str, Any], tmp_path: Path) -> None:
+    """Each path with its method; and whatever a step fills in is built in, a list's, or what an earlier step has taken."""
+    database = Database(tmp_path / "memory.db")
+    served = {(route.method, route.resource.canonical) for route in application(database).router.routes() if route.resource}
+    await database.close()
+    data = {one["name"] for one in document["spec"].get("data", ())}
+    for scenario in document["spec"]["scenarios"]:
+        known = BUILT_IN | data
+        for step in scenario["steps"]:
+            http = step["http"]
+            assert (http.get("method", "GET"), http["path"].partition("?")[0]) in served, step["name"]
+            used = set(re.findall(r"\$\{([^}]*)\}", str(step)))
+            assert used <= known, (scenario["name"], step["name"])
+            known |= {taken["name"] for taken in step.get("extract", ())}
+
+
+def load_test(name: str) -> LoadTestSpec:
+    """The load test in a file of that name."""
+    (test,) = load_paths([SAMPLES / "loadtests" / f"{name}.yaml"]).resources
+    assert isinstance(test.spec, LoadTestSpec)
+    return test.spec
+
+
+@pytest.mark.parametrize("name", ["levels", "degradation", "isolation", "memory"])
+def test_a_plan_can_be_made_of_it(name: str) -> None:
+    """Through the layers, with the memory read past them; runners are enough for its users."""
+    spec = load_test(name)
+    plan = build_plan(name, "default", spec, Routes(direct=Route(url="http://a:1"), layers=Route(url="http://b:1")), 1)
+    assert plan.candidate == "Layers"
+    assert max(stage.users for stage in plan.stages) <= spec.runners.count * spec.runners.max_users_per_runner
+
+
+def test_the_levels_are_those_that_were_promised() -> None:
+    """Ten to five thousand users, 99.9 % of the answers right at each, and the p95 of each."""
+    spec = load_test("levels")
+    assert [stage.users for stage in spec.stages] == [10, 100, 1000, 5000]
+    bounds = {(bound.metric, bound.stage): str(bound.max) for bound in spec.thresholds}
+    for stage, p95 in (("c10", "95ms"), ("c100", "280ms"), ("c1000", "950ms"), ("c5000", "4200ms")):
+        assert bounds["errors.percent", stage] == "0.1"
+        assert bounds["latency.p95", stage] == p95
+
+
+def test_the_checks_of_the_samples_are_those_that_were_promised() -> None:
+    """Fifty sessions, a mebibyte in five seconds, half as much again from a hundred users to the next."""
+    isolation, memory, degradation = (load_test(name).checks for name in ("isolation", "memory", "degradation"))
+    assert isolation.isolation is not None
+    assert isolation.isolation.sessions == 50
+    assert memory.memory_growth is not None
+    assert (memory.memory_growth.max, memory.memory_growth.per) == ("1Mi", "5s")
+    assert degradation.degradation is not None
+    assert degradation.degradation.max_increase_percent == 50
+    assert [stage.users for stage in load_test("degradation").stages] == [100, 200, 300, 400, 500]
 
 
 def test_workloads_of_the_cluster_are_hardened_and_fit_together() -> None:

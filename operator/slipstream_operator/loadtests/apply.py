@@ -111,7 +111,7 @@ class Applier:
         routes, config_maps = seen.target.routes, seen.target.config_maps
         plan = seen.plan or build_plan(test.name, test.namespace, spec, routes, seed=test.run, config_maps=config_maps)
         pod = manifests.RunnerPod(self._image, self._cluster, self._keys.public())
-        limit = int(plan.duration_ms / 1000 + d.DEFAULT_TIMINGS.start_timeout + 2 * d.DEFAULT_TIMINGS.grace) + 60
+        limit = int(plan.longest_ms / 1000 + d.DEFAULT_TIMINGS.start_timeout + 2 * d.DEFAULT_TIMINGS.grace) + 60
         try:
             await self._kube.create(JOB, manifests.job(test, test.run, plan.runners, limit, seen.target.workload, pod))
         except AlreadyExists:

@@ -87,7 +87,7 @@ class Gatherer:
             result_stored=result_map is not None,
             runners=runners,
             wanted=plan.runners if plan is not None else 1,
-            duration=plan.duration_ms / 1000 if plan is not None else 0.0,
+            duration=plan.longest_ms / 1000 if plan is not None else 0.0,
             started_at=_started(test, runners),
             begun_at=_unix(test.status.get("beginTime")),
         )

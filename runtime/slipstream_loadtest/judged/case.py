@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from slipstream_loadtest.judged.alike import Baseline
+from slipstream_loadtest.judged.checks import CheckRow
 from slipstream_loadtest.judged.comparison import ComparisonRow
 from slipstream_loadtest.judged.live import ended_by
 from slipstream_loadtest.judged.thresholds import ThresholdRow
-from slipstream_loadtest.measured.result import Result, ResultPart, Window
+from slipstream_loadtest.measured.result import Result, Window
 from slipstream_loadtest.plan.asked import Threshold
 from slipstream_loadtest.plan.model import Plan
-
-
-class CheckRow(ResultPart, frozen=True, kw_only=True):
-    """A check besides thresholds, and its control: the same judgement on something broken on purpose, which must be found."""
-
-    name: Literal["isolation", "memoryGrowth", "degradation"]
-    result: Literal["Passed", "Failed", "Inconclusive"]
-    control: Literal["Caught", "Missed", "NotRun"]
-    observed: str = ""  # e.g. `grows by 1.2 MiB in 5s`
-    limit: str = ""
-    detectable: str = ""  # the smallest deviation that this run could have found
-    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 from slipstream_loadtest.judged.alike import Baseline, few, unfit, unlike
-from slipstream_loadtest.judged.case import Case, CheckRow
+from slipstream_loadtest.judged.case import Case
+from slipstream_loadtest.judged.checks import CheckRow, judge_checks
 from slipstream_loadtest.judged.comparison import ComparisonRow, compare
 from slipstream_loadtest.judged.metrics import METRICS, pool
 from slipstream_loadtest.judged.reason import Reason
@@ -48,9 +49,14 @@ class Verdict(ResultPart, frozen=True, kw_only=True):
 Check = Callable[[Case], Reason | None]
 
 
-def judge(plan: Plan, result: Result, baseline: Baseline | None = None, checks: tuple[CheckRow, ...] = ()) -> Verdict:
-    """The verdict of a run. `baseline`: the earlier run that a Stored comparison is with, if there is one; `checks`: judged elsewhere."""
-    case = Case(plan, result, judge_thresholds(plan, result), compare(plan, result, baseline), baseline, checks)
+def judge(plan: Plan, result: Result, baseline: Baseline | None = None) -> Verdict:
+    """The verdict of a run. `baseline`: the earlier run that a Stored comparison is with, if there is one."""
+    compared, checks = compare(plan, result, baseline), judge_checks(plan, result)
+    return decide(Case(plan, result, judge_thresholds(plan, result), compared, baseline, checks))
+
+
+def decide(case: Case) -> Verdict:
+    """The verdict of what thresholds, comparison and checks have said."""
     groups = [[r for check in group if (r := check(case)) is not None] for group in (_TRUSTED, _BROKEN, _ANSWERED)]
     outcomes: tuple[Outcome, ...] = ("Inconclusive", "Failed", "Inconclusive")
     decided: Outcome = next((outcome for outcome, reasons in zip(outcomes, groups, strict=True) if reasons), "Passed")
@@ -171,6 +177,11 @@ def _censored(case: Case) -> Reason | None:
     return Reason(code="Censored", message=message)
 
 
+def _check_inconclusive(case: Case) -> Reason | None:
+    rows = [row for row in case.checks if row.result == "Inconclusive"]
+    return Reason(code="CheckInconclusive", message="; ".join(f"{row.name}: {row.message}" for row in rows)) if rows else None
+
+
 def _too_few_repeats(case: Case) -> Reason | None:
     """Of this run, or of the one that it is compared with: both can be told before anybody looks at a figure."""
     other = case.baseline[0] if case.baseline is not None and not unlike(case.plan, case.baseline[0]) else None
@@ -188,13 +199,6 @@ def _not_compared(case: Case) -> Reason | None:
     if not doubtful:
         return None
     return Reason(code="ComparisonInconclusive", message=f"{doubtful[0].metric} in stage {doubtful[0].stage}: {doubtful[0].message}")
-
-
-def _check_inconclusive(case: Case) -> Reason | None:
-    """A check whose control wasn't caught has shown nothing."""
-    doubtful = [row for row in case.checks if row.result == "Inconclusive" or (row.result == "Passed" and row.control != "Caught")]
-    message = "; ".join(f"{row.name}: {row.message or 'its control was not caught'}" for row in doubtful)
-    return Reason(code="CheckInconclusive", message=message) if doubtful else None
 
 
 def _passed(case: Case) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from slipstream_loadtest.plan.base import PlanPart
 from slipstream_loadtest.plan.scenarios import HttpRequest
+
+LEAST_PROBING_MS: Final = 10_000
+PROBE_MS: Final = 5  # that a probe may take on average, of all of a runner's
 
 
 class Threshold(PlanPart, frozen=True, kw_only=True):
@@ -73,3 +76,11 @@ class Checks(PlanPart, frozen=True, kw_only=True):
     isolation: Isolation | None = None
     memory_growth: MemoryGrowth | None = None
     degradation: Degradation | None = None
+
+    def probing_ms(self, runners: int, timeout_ms: int) -> int:
+        """How long after its last phase a run may still probe, at most; 0 without an isolation check."""
+        asked = self.isolation
+        if asked is None:
+            return 0
+        calls = -(-asked.sessions // runners) * asked.rounds * 3  # one write, two reads
+        return max(LEAST_PROBING_MS, 2 * timeout_ms, calls * PROBE_MS)

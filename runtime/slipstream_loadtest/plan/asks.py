@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from slipstream_api.scalars import parse_duration, parse_quantity
+from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.judged.metrics import METRICS
-from slipstream_loadtest.plan.asked import Checks, Comparison, Degradation, Isolation, MemoryGrowth, Threshold
+from slipstream_loadtest.plan.asked import Comparison, Threshold
 from slipstream_loadtest.plan.model import Stage
 from slipstream_loadtest.plan.refused import PlanRefused
-from slipstream_loadtest.plan.requests import http_request
 from slipstream_loadtest.plan.units import limit
 
 if TYPE_CHECKING:
@@ -33,39 +32,9 @@ def comparison(spec: LoadTestSpec) -> Comparison:
     )
 
 
-def checks(spec: LoadTestSpec) -> Checks:
-    isolation, memory, degradation = spec.checks.isolation, spec.checks.memory_growth, spec.checks.degradation
-    return Checks(
-        isolation=_isolation(isolation) if isolation is not None else None,
-        memory_growth=_memory(memory) if memory is not None else None,
-        degradation=Degradation(max_increase_percent=float(degradation.max_increase_percent), metric=degradation.metric)
-        if degradation is not None
-        else None,
-    )
-
-
 def thresholds(spec: LoadTestSpec, stages: Sequence[Stage], slice_ms: int) -> tuple[Threshold, ...]:
     """All bounds; raises PlanRefused for one that could never be broken, met or evaluated."""
     return tuple(_threshold(threshold, spec, stages, slice_ms) for threshold in spec.thresholds)
-
-
-def _isolation(asked: api.Isolation) -> Isolation:
-    return Isolation(
-        sessions=asked.sessions,
-        rounds=asked.rounds,
-        write=http_request(asked.write) if asked.write is not None else None,
-        read=http_request(asked.read) if asked.read is not None else None,
-    )
-
-
-def _memory(asked: api.MemoryGrowth) -> MemoryGrowth:
-    return MemoryGrowth(
-        max_bytes=parse_quantity(str(asked.max)),
-        per_ms=parse_duration(asked.per),
-        path=asked.source.path,
-        port=asked.source.port or 0,
-        metric=asked.source.metric,
-    )
 
 
 def _threshold(asked: api.Threshold, spec: LoadTestSpec, stages: Sequence[Stage], slice_ms: int) -> Threshold:

@@ -11,6 +11,7 @@ from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.http.request import compile_scenarios
 from slipstream_loadtest.plan import asks, feeders, requests, rows, stages
 from slipstream_loadtest.plan.asked import Comparison
+from slipstream_loadtest.plan.checks import checks_of, refusal
 from slipstream_loadtest.plan.feeders import ConfigMaps, references
 from slipstream_loadtest.plan.model import Connections, Plan, Target, TargetName, Tls, decode_plan, encode_plan, plan_hash
 from slipstream_loadtest.plan.refused import PlanRefused
@@ -59,7 +60,8 @@ def build_plan(
     comparison, connections = asks.comparison(spec), _connections(spec, count)
     targets = _targets(spec, routes, comparison, config_maps)
     made = stages.stages(spec, connections, count, drain_ms)
-    floors = spec.checks.memory_growth is not None
+    checks = checks_of(spec.checks)
+    floors = checks.memory_growth is not None
     phases = stages.phases(stages.interleaved(targets, comparison.repeats), made, parse_duration(spec.warmup), floors=floors)
     slice_ms = stages.slice_ms(phases)
     plan = Plan(
@@ -72,14 +74,14 @@ def build_plan(
         slice_ms=slice_ms,
         max_lost=_max_lost(spec, count),
         connections=connections,
-        targets=targets,
+        targets=_with_memory(targets, routes) if floors else targets,
         stages=made,
         phases=phases,
         scenarios=requests.scenarios(spec),
         data=feeders.lists(spec.data, config_maps),
         thresholds=asks.thresholds(spec, made, slice_ms),
         comparison=comparison,
-        checks=asks.checks(spec),
+        checks=checks,
     )
     _check_requests(plan)
     _check_rows(plan)
@@ -88,6 +90,8 @@ def build_plan(
 
 def _check_requests(plan: Plan) -> None:
     requests.check_templates(plan.scenarios, plan.checks, rows.columns(plan.data))
+    if why := refusal(plan.checks, rows.columns(plan.data)):
+        raise PlanRefused(*why)
     try:
         compile_scenarios(plan.scenarios, plan.data, "target")
     except TemplateError as error:
@@ -154,6 +158,12 @@ def _tls(spec: LoadTestSpec, config_maps: ConfigMaps) -> Tls | None:
     if asked.ca_config_map is not None and _CERTIFICATE not in ca:
         raise PlanRefused(path, f"key {asked.ca_config_map.key} holds no certificate in PEM: it begins with {_CERTIFICATE}")
     return Tls(verify=asked.verify == "Full", server_name=asked.server_name or "", ca=ca)
+
+
+def _with_memory(targets: tuple[Target, ...], routes: Routes) -> tuple[Target, ...]:
+    """Also the way past the layers where there is one, though no load goes there: the target's memory is read by it."""
+    direct = _target("Direct", routes.direct)
+    return targets if direct is None or any(t.name == "Direct" for t in targets) else (direct, *targets)
 
 
 __all__ = ["ConfigMaps", "Plan", "PlanRefused", "Route", "Routes", "build_plan", "decode_plan", "encode_plan", "plan_hash", "references"]

@@ -115,6 +115,11 @@ class Plan(PlanPart, frozen=True, kw_only=True):
         """From the common start to the end of the last phase."""
         return max((p.end_ms for p in self.phases), default=0)
 
+    @property
+    def longest_ms(self) -> int:
+        """From the common start to when a runner may still be at work: after the last phase it probes what the checks ask for."""
+        return self.duration_ms + self.checks.probing_ms(self.runners, self.timeout_ms)
+
     def stage(self, name: str) -> Stage:
         return next(s for s in self.stages if s.name == name)
 

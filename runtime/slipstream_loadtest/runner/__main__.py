@@ -29,6 +29,7 @@ from slipstream_loadtest.engine.engine import Engine
 from slipstream_loadtest.engine.progress import Progress
 from slipstream_loadtest.http.resolve import drivers_for
 from slipstream_loadtest.measured.part import digest, encode_part, frame
+from slipstream_loadtest.probing.probing import Probing
 from slipstream_loadtest.runner.local import quiet_collector
 from slipstream_loadtest.runner.server import RunnerPhase, RunnerServer
 from slipstream_loadtest.runner.settings import RunnerSettings, SettingsInvalid, from_environment
@@ -42,12 +43,13 @@ _SIDECAR_POLL: Final = 0.25
 class Runner:
     """The lifecycle of one runner; RunnerServer is its HTTP side."""
 
-    def __init__(self, settings: RunnerSettings, drivers: Mapping[str, Driver], clock: Clock) -> None:
+    def __init__(self, settings: RunnerSettings, drivers: Mapping[str, Driver], clock: Clock, environ: Mapping[str, str]) -> None:
         self._settings = settings
         self._clock = clock
         self._engine = Engine(
             settings.plan, settings.index, clock, drivers, run=settings.run, attempt=settings.attempt, on_progress=self._on_progress
         )
+        self._probing = Probing(settings.plan, settings.index, clock, environ, run=settings.run)
         self._phase: RunnerPhase = "Preparing"
         self._progress: Progress | None = None
         self._start_at: float | None = None
@@ -78,6 +80,7 @@ class Runner:
         if not self._why:
             self._why = reason
             self._engine.abort(reason)
+            self._probing.abort(reason)
             self._told.set()
 
     def part(self) -> tuple[bytes, str] | None:
@@ -142,7 +145,11 @@ class Runner:
             self._phase = "Running"
             # The one use of the wall clock: from here on only the monotonic clock counts, whatever happens to the other.
             start = self._clock.now() + (self._start_at - time.time())
-            part = await self._engine.run(start)
+            self._probing.begin(start)
+            try:
+                part = await self._probing.end(await self._engine.run(start))
+            finally:
+                await self._probing.close()
         data = encode_part(part)
         self._part = (data, digest(data))
         for line in frame(data):
@@ -163,7 +170,7 @@ class Runner:
 
 async def serve(settings: RunnerSettings, environ: Mapping[str, str]) -> int:
     """A runner pod from its first to its last second; the exit code."""
-    runner = Runner(settings, drivers_for(settings.plan, environ), MonotonicClock())
+    runner = Runner(settings, drivers_for(settings.plan, environ), MonotonicClock(), environ)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, runner.leave)

@@ -29,6 +29,7 @@ from slipstream_loadtest.measured.merge import gather
 from slipstream_loadtest.measured.part import Found, Part, find_parts
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan, encode_plan
+from slipstream_loadtest.probing.probing import Probing
 from slipstream_loadtest.runner.live import Live
 from slipstream_loadtest.runner.wire import LIVE_MARK, PROGRESS_MARK, READY_LINE, abort_line, start_line
 
@@ -106,19 +107,24 @@ async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Tol
         told.moment(progress, lambda: [engine.snapshot()])
 
     engine = Engine(plan, 0, clock, drivers_for(plan, environ), run=run, on_progress=report)
+    probing = Probing(plan, 0, clock, environ, run=run)
     await engine.prepare()
     quiet_collector()
-    watcher = asyncio.create_task(_abort_when(stop, engine))
+    watcher = asyncio.create_task(_abort_when(stop, engine, probing))
     try:
-        return Found(parts={"": await engine.run(clock.now())})
+        start = clock.now()
+        probing.begin(start)
+        return Found(parts={"": await probing.end(await engine.run(start))})
     finally:
         watcher.cancel()
+        await probing.close()
         gc.unfreeze()
 
 
-async def _abort_when(stop: Stop, engine: Engine) -> None:
+async def _abort_when(stop: Stop, engine: Engine, probing: Probing) -> None:
     await stop.wait()
     engine.abort(stop.reason)
+    probing.abort(stop.reason)
 
 
 def quiet_collector() -> None:
@@ -207,7 +213,7 @@ async def _finish(plan: Plan, children: list[_Child], listeners: list[asyncio.Ta
     whole: asyncio.Future[list[None]] = asyncio.gather(*listeners)
     stopping: asyncio.Future[bool] = asyncio.create_task(stop.wait())
     try:
-        limit = START_LEAD + plan.duration_ms / 1000 + EXIT_GRACE
+        limit = START_LEAD + plan.longest_ms / 1000 + EXIT_GRACE
         waited: set[asyncio.Future[Any]] = {whole, stopping}
         done, _ = await asyncio.wait(waited, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
         if whole not in done:

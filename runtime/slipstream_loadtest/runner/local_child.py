@@ -20,6 +20,7 @@ from slipstream_loadtest.engine.progress import Progress
 from slipstream_loadtest.http.resolve import drivers_for
 from slipstream_loadtest.measured.part import encode_part, frame
 from slipstream_loadtest.plan.model import decode_plan
+from slipstream_loadtest.probing.probing import Probing
 from slipstream_loadtest.runner.local import quiet_collector
 from slipstream_loadtest.runner.wire import ABORT_WORD, LIVE_MARK, PROGRESS_MARK, READY_LINE, START_WORD
 
@@ -50,6 +51,7 @@ async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> i
         drivers = drivers_for(plan, os.environ)
         engine = Engine(plan, int(index), clock, drivers, run=run, attempt=str(os.getpid()), on_progress=teller)
         teller.engine = engine
+        probing = Probing(plan, int(index), clock, os.environ, run=run)
         await engine.prepare()
     except TargetUnusable as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
@@ -57,18 +59,23 @@ async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> i
     quiet_collector()
     start: asyncio.Future[float] = asyncio.get_running_loop().create_future()
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, _abort, engine, start, "interrupted")
-    orders = asyncio.create_task(_obey(engine, start))
+        asyncio.get_running_loop().add_signal_handler(number, _abort, engine, probing, start, "interrupted")
+    orders = asyncio.create_task(_obey(engine, probing, start))
     _say(READY_LINE)
     at = await start
-    part = await engine.run(clock.now() + (at - time.time())) if at else engine.part()
+    if at:
+        begin = clock.now() + (at - time.time())
+        probing.begin(begin)
+        part = await probing.end(await engine.run(begin))
+    else:
+        part = engine.part()
     orders.cancel()
     for line in frame(encode_part(part)):
         _say(line)
     return 0
 
 
-async def _obey(engine: Engine, start: asyncio.Future[float]) -> None:
+async def _obey(engine: Engine, probing: Probing, start: asyncio.Future[float]) -> None:
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     async for raw in reader:
@@ -76,12 +83,13 @@ async def _obey(engine: Engine, start: asyncio.Future[float]) -> None:
         if word == START_WORD and not start.done():
             start.set_result(float(rest))
         elif word == ABORT_WORD:
-            _abort(engine, start, rest)
-    _abort(engine, start, "the command has gone")
+            _abort(engine, probing, start, rest)
+    _abort(engine, probing, start, "the command has gone")
 
 
-def _abort(engine: Engine, start: asyncio.Future[float], reason: str) -> None:
+def _abort(engine: Engine, probing: Probing, start: asyncio.Future[float], reason: str) -> None:
     engine.abort(reason)
+    probing.abort(reason)
     if not start.done():
         start.set_result(0.0)
 

@@ -12,8 +12,9 @@ from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from memory_server import store
-from memory_server.app import application
+from memory_server.app import DATABASE, application
 from memory_server.database import Database
+from slipstream_loadtest.probing.gauge import gauge
 
 Client = TestClient[web.Request, web.Application]
 ANN = {"X-Session-Id": "ann"}
@@ -127,3 +128,37 @@ async def test_counters_count_operations_and_not_paths_that_nobody_serves(client
 async def test_health_asks_for_no_session(client: Client) -> None:
     """A kubelet has none."""
     assert await asked(client, "/healthz", headers={}) == (200, {"ok": True})
+
+
+async def test_a_task_lives_from_create_to_complete(client: Client) -> None:
+    """Open ones are listed, newest first, to their session alone; a task is done once."""
+    ids = [(await asked(client, "/prospective/createTask", {"text": text}))[1]["results"][0]["id"] for text in ("first", "second")]
+    assert [row["text"] for row in (await asked(client, "/prospective/listTasks"))[1]["results"]] == ["second", "first"]
+    assert (await asked(client, "/prospective/listTasks", headers={"X-Session-Id": "bob"}))[1]["results"] == []
+    assert (await asked(client, "/prospective/completeTask", {"id": ids[1]}, headers={"X-Session-Id": "bob"}))[0] == 404
+    assert (await asked(client, "/prospective/completeTask", {"id": ids[1]}))[0] == 200
+    assert [row["text"] for row in (await asked(client, "/prospective/listTasks"))[1]["results"]] == ["first"]
+    assert (await asked(client, "/prospective/completeTask", {"id": ids[1]}))[0] == 404
+
+
+async def test_tools_are_discovered_in_three_details(client: Client) -> None:
+    """Each is larger than the one before, and names operations that are served."""
+    sizes = []
+    for detail in ("name", "description", "schema"):
+        status, found = await asked(client, f"/meta/listTools?detail={detail}")
+        assert (status, found["detail"]) == (200, detail)
+        served = {route.resource.canonical for route in application(client.app[DATABASE]).router.routes() if route.resource}
+        assert {f"/{tool['name']}" for tool in found["tools"]} <= served
+        sizes.append(len(json.dumps(found)))
+    assert sizes == sorted(set(sizes))
+    assert (await asked(client, "/meta/listTools?detail=all"))[0] == 400
+
+
+async def test_metrics_tell_memory_and_what_was_served(client: Client) -> None:
+    """As Prometheus reads them: the process's resident memory, and a counter for each operation."""
+    await asked(client, "/episodic/getRecent")
+    async with client.get("/metrics") as answer:
+        text = await answer.text()
+        assert answer.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+    assert gauge(text, "process_resident_memory_bytes") > 10 << 20
+    assert 'memory_server_operations_total{operation="episodic/getRecent"} 1.0' in text

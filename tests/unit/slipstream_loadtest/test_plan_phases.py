@@ -130,7 +130,7 @@ def test_every_other_field_reaches_the_plan():
             {"name": "t", "metric": "latency.p95", "stage": "o", "scenario": "read", "step": "get", "max": "1s", "window": "5s"}
             | {"minSamples": 9, "abort": True, "delay": "2s", "gate": "Report"}
         ],
-        checks={"degradation": {"maxIncreasePercent": 7}, "isolation": {"read": {"path": "/${canary}"}, "write": {"path": "/${session}"}}},
+        checks={"degradation": {"maxIncreasePercent": 7}, "isolation": {"read": {"path": "/${session}"}, "write": {"path": "/${canary}"}}},
     )
     assert (plan.timeout_ms, plan.max_lost, plan.connections.shared) == (5000, 1, 40)
     assert (plan.stages[0].connections, plan.stages[0].max_in_flight) == (40, 100)
