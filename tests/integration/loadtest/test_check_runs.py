@@ -11,7 +11,7 @@ from slipstream_loadtest.judged.checks import judge_checks
 from slipstream_loadtest.judged.checks.row import CheckRow
 from slipstream_loadtest.plan.build import Route, Routes
 from slipstream_loadtest.plan.model import Plan
-from slipstream_loadtest.runner.local import LocalRun, run_local
+from slipstream_loadtest.runner.local import LocalRun, Stop, run_local
 from tests.fakes.loadtest_plans import a_plan
 from tests.fakes.session_server import Fault, SessionServer, session_server
 
@@ -112,7 +112,7 @@ async def test_runners_share_the_sessions() -> None:
 async def test_an_abort_ends_the_probes_at_once_and_keeps_what_they_found() -> None:
     """In the middle of them; the run says that it was aborted."""
     async with session_server("leaks-sessions") as server:
-        abort = asyncio.Event()
+        abort = Stop()
 
         def when_probing() -> None:
             server.fault = "stalls"
@@ -130,7 +130,7 @@ async def test_an_abort_ends_the_probes_at_once_and_keeps_what_they_found() -> N
 async def test_an_aborted_run_is_not_probed() -> None:
     """Whoever ends a run wants the load to end."""
     async with session_server() as server:
-        abort = asyncio.Event()
+        abort = Stop()
         abort.set()
         row, run = await checked(plan_of(server, duration="30s", checks=isolation()), abort=abort)
     assert (row.result, row.control, run.result.isolation) == ("Inconclusive", "NotRun", None)
