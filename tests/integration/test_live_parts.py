@@ -40,22 +40,22 @@ async def test_a_runner_says_at_any_time_what_has_ended(tmp_path: Path, target: 
     await runner.launch()
     try:
         await runner.wait_for("Ready")
-        assert (await runner.request("GET", "/snapshot"))[0] == 404
+        assert (await runner.request("GET", "/part/progress"))[0] == 404
         await runner.start()
         await runner.wait_for("Running")
         await requests_seen(target, 20)
-        status, data, headers = await runner.request("GET", "/snapshot")
+        status, data, headers = await runner.request("GET", "/part/progress")
         early = decode_part(data)
         assert (status, headers[DIGEST_HEADER], early.aborted, early.run) == (200, digest(data), LIVE, "uid-1/1")
         await requests_seen(target, 120)
-        later = decode_part((await runner.request("GET", "/snapshot"))[1])
+        later = decode_part((await runner.request("GET", "/part/progress"))[1])
         assert later.offered > early.offered > 0
-        tail = decode_part((await runner.request("GET", "/snapshot?since=2"))[1])
+        tail = decode_part((await runner.request("GET", "/part/progress?since=2"))[1])
         assert [phase.phase for phase in tail.phases] == [2]
-        assert (await runner.request("GET", "/snapshot?since=x"))[0] == 400
+        assert (await runner.request("GET", "/part/progress?since=x"))[0] == 400
         await runner.request("POST", "/abort", runner.order("Command", {"op": "Abort", "reason": "enough"}))
         state = await runner.wait_for("Aborted")
-        last = decode_part((await runner.request("GET", "/snapshot"))[1])
+        last = decode_part((await runner.request("GET", "/part/progress"))[1])
         assert (last.aborted, last.offered) == ("enough", len(target.requests))
         await runner.request("POST", "/ack", json.dumps({"digest": state["digest"]}).encode())
         code, parts = await runner.end()
@@ -73,7 +73,7 @@ async def test_a_killed_runner_has_said_what_it_measured(tmp_path: Path, target:
         await runner.start()
         await runner.wait_for("Running")
         await requests_seen(target, 10)
-        part = decode_part((await runner.request("GET", "/snapshot"))[1])
+        part = decode_part((await runner.request("GET", "/part/progress"))[1])
         runner.process.kill()
         _, parts = await runner.end()
         assert parts == []

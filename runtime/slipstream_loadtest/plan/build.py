@@ -72,7 +72,7 @@ def build_plan(
         slice_ms=slice_ms,
         max_lost=_max_lost(spec, count),
         connections=connections,
-        targets=targets,
+        targets=_with_memory(targets, routes) if floors else targets,
         stages=made,
         phases=phases,
         scenarios=requests.scenarios(spec),
@@ -143,6 +143,12 @@ def _targets(spec: LoadTestSpec, routes: Routes, comparison: Comparison, config_
 
 def _target(name: TargetName, route: Route | None, tls: Tls | None = None) -> Target | None:
     return None if route is None else Target(name=name, url=route.url, env=route.env, resolution=route.resolution, tls=tls)
+
+
+def _with_memory(targets: tuple[Target, ...], routes: Routes) -> tuple[Target, ...]:
+    """Also the way past the layers where there is one, though no load goes there: the target's memory is read by it."""
+    direct = _target("Direct", routes.direct)
+    return targets if direct is None or any(t.name == "Direct" for t in targets) else (direct, *targets)
 
 
 def _tls(spec: LoadTestSpec, config_maps: ConfigMaps) -> Tls | None:
