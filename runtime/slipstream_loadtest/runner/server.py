@@ -2,7 +2,7 @@
 
 GET /state   {"phase", "startAt", "digest", "progress", …}      POST /start  signed Start   {"startAt": unix seconds}
 GET /part    the part's JSON, digest in X-Slipstream-Digest     POST /abort  signed Command {"op": "Abort", "reason"}
-GET /part/progress?since=PHASE   what has ended so far         POST /ack    {"digest"}: the operator has the part
+GET /part/progress?since=PHASE   what has ended so far          POST /ack    {"digest"}: the operator has the part
 GET /livez
 """
 
