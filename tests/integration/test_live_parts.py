@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -96,17 +95,3 @@ async def test_local_runners_tell_their_parts_each_second(target: ScriptedTarget
     assert offered == sorted(offered)
     assert 0 < offered[-1] <= sum(part.offered for part in done.parts) == len(target.requests)
     merge(plan, told[-1])
-
-
-async def test_a_live_part_can_end_a_run(target: ScriptedTarget):
-    """What a bound with `abort` does: someone looks at the parts and says stop."""
-    stop = asyncio.Event()
-    plan = plan_for(target, runners=2, duration="60s")
-
-    def look(parts: list[Part]) -> None:
-        if sum(part.offered for part in parts) > 50:
-            stop.set()
-
-    async with asyncio.timeout(30):
-        done = await run_local(plan, on_parts=look, abort=stop)
-    assert done.result.aborted == "interrupted"
