@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,22 +39,22 @@ async def test_a_runner_says_at_any_time_what_has_ended(tmp_path: Path, target: 
     await runner.launch()
     try:
         await runner.wait_for("Ready")
-        assert (await runner.request("GET", "/snapshot"))[0] == 404
+        assert (await runner.request("GET", "/part/progress"))[0] == 404
         await runner.start()
         await runner.wait_for("Running")
         await requests_seen(target, 20)
-        status, data, headers = await runner.request("GET", "/snapshot")
+        status, data, headers = await runner.request("GET", "/part/progress")
         early = decode_part(data)
         assert (status, headers[DIGEST_HEADER], early.aborted, early.run) == (200, digest(data), LIVE, "uid-1/1")
         await requests_seen(target, 120)
-        later = decode_part((await runner.request("GET", "/snapshot"))[1])
+        later = decode_part((await runner.request("GET", "/part/progress"))[1])
         assert later.offered > early.offered > 0
-        tail = decode_part((await runner.request("GET", "/snapshot?since=2"))[1])
+        tail = decode_part((await runner.request("GET", "/part/progress?since=2"))[1])
         assert [phase.phase for phase in tail.phases] == [2]
-        assert (await runner.request("GET", "/snapshot?since=x"))[0] == 400
+        assert (await runner.request("GET", "/part/progress?since=x"))[0] == 400
         await runner.request("POST", "/abort", runner.order("Command", {"op": "Abort", "reason": "enough"}))
         state = await runner.wait_for("Aborted")
-        last = decode_part((await runner.request("GET", "/snapshot"))[1])
+        last = decode_part((await runner.request("GET", "/part/progress"))[1])
         assert (last.aborted, last.offered) == ("enough", len(target.requests))
         await runner.request("POST", "/ack", json.dumps({"digest": state["digest"]}).encode())
         code, parts = await runner.end()
@@ -73,7 +72,7 @@ async def test_a_killed_runner_has_said_what_it_measured(tmp_path: Path, target:
         await runner.start()
         await runner.wait_for("Running")
         await requests_seen(target, 10)
-        part = decode_part((await runner.request("GET", "/snapshot"))[1])
+        part = decode_part((await runner.request("GET", "/part/progress"))[1])
         runner.process.kill()
         _, parts = await runner.end()
         assert parts == []
@@ -96,17 +95,3 @@ async def test_local_runners_tell_their_parts_each_second(target: ScriptedTarget
     assert offered == sorted(offered)
     assert 0 < offered[-1] <= sum(part.offered for part in done.parts) == len(target.requests)
     merge(plan, told[-1])
-
-
-async def test_a_live_part_can_end_a_run(target: ScriptedTarget):
-    """What a bound with `abort` does: someone looks at the parts and says stop."""
-    stop = asyncio.Event()
-    plan = plan_for(target, runners=2, duration="60s")
-
-    def look(parts: list[Part]) -> None:
-        if sum(part.offered for part in parts) > 50:
-            stop.set()
-
-    async with asyncio.timeout(30):
-        done = await run_local(plan, on_parts=look, abort=stop)
-    assert done.result.aborted == "interrupted"

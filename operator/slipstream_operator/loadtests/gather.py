@@ -12,7 +12,6 @@ from pydantic import ValidationError
 
 from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
 from slipstream_api.scalars import parse_duration
-from slipstream_loadtest.plan.build import PlanRefused, build_plan
 from slipstream_loadtest.plan.model import Plan, decode_plan
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.errors import NotFound
@@ -22,6 +21,7 @@ from slipstream_operator.loadtests.client import Progress, RunnerClient, RunnerS
 from slipstream_operator.loadtests.config_maps import resolved
 from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, Problem, RunnerFacts
 from slipstream_operator.loadtests.manifests import LABEL_RUN, LABEL_TEST, PLAN_FILE, RESULT_FILE, object_name
+from slipstream_operator.loadtests.plannable import refusal
 from slipstream_operator.loadtests.pods import oldest_first, runner_facts
 from slipstream_operator.loadtests.target import Measurable, measurable
 
@@ -135,11 +135,8 @@ class Gatherer:
 
 def _plannable(test: LoadTestFacts, spec: LoadTestSpec, target: Measurable | Problem) -> Measurable | Problem:
     """What no schema can say: bounds of the wrong unit, templates without data. Told before a run, not by one."""
-    if isinstance(target, Measurable):
-        try:
-            build_plan(test.name, test.namespace, spec, target.routes, seed=0, config_maps=target.config_maps)
-        except PlanRefused as error:
-            return Problem("Accepted", "Invalid", str(error))
+    if isinstance(target, Measurable) and (refused := refusal(test.name, test.namespace, spec, target)):
+        return Problem("Accepted", "Invalid", refused)
     return target
 
 

@@ -97,10 +97,14 @@ class Engine:
             async with gate:
                 await load.users[at].channel.open()
 
-        async with asyncio.TaskGroup() as tasks:
-            for load in self._populate():
-                for at in range(len(load.users)):
-                    tasks.create_task(dial(load, at))
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                for load in self._populate():
+                    for at in range(len(load.users)):
+                        tasks.create_task(dial(load, at))
+        except BaseException:
+            self._release()
+            raise
 
     async def run(self, start: float) -> Part:
         """Runs all phases from `start` (the clock's own seconds) on. A cancelled run lets go of everything; part() still answers."""

@@ -43,17 +43,16 @@ class Record:
         return self.over and not any(one.in_flight for scenario in self.series for one in scenario)
 
     def close(self) -> PhasePart:
-        """The part, once nothing is running any more. Raises AccountingError when the sums don't hold."""
-        series = tuple(one.close() for scenario in self.series for one in scenario)
-        return PhasePart(phase=self.number, held_ms=self.held_ms, series=series, generator=self.generator)
+        """The part, once nothing is running any more; made once. Raises AccountingError when the sums don't hold."""
+        if self._settled is None:
+            series = tuple(one.close() for scenario in self.series for one in scenario)
+            self._settled = PhasePart(phase=self.number, held_ms=self.held_ms, series=series, generator=self.generator)
+        return self._settled
 
     def snapshot(self, now: float) -> PhasePart:
-        """The figures so far; what is settled is encoded once."""
-        if self._settled is not None:
-            return self._settled
+        """The figures so far."""
         if self.settled:
-            self._settled = self.close()
-            return self._settled
+            return self.close()
         series = tuple(_ended(one) for scenario in self.series for one in scenario)
         return PhasePart(phase=self.number, held_ms=self.held(now), series=series, generator=self.generator)
 

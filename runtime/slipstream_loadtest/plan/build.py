@@ -149,6 +149,12 @@ def _target(name: TargetName, route: Route | None, tls: Tls | None = None) -> Ta
     return None if route is None else Target(name=name, url=route.url, env=route.env, resolution=route.resolution, tls=tls)
 
 
+def _with_memory(targets: tuple[Target, ...], routes: Routes) -> tuple[Target, ...]:
+    """Also the way past the layers where there is one, though no load goes there: the target's memory is read by it."""
+    direct = _target("Direct", routes.direct)
+    return targets if direct is None or any(t.name == "Direct" for t in targets) else (direct, *targets)
+
+
 def _tls(spec: LoadTestSpec, config_maps: ConfigMaps) -> Tls | None:
     asked = spec.target.tls
     if asked is None:

@@ -2,7 +2,7 @@
 
 GET /state   {"phase", "startAt", "digest", "progress", …}      POST /start  signed Start   {"startAt": unix seconds}
 GET /part    the part's JSON, digest in X-Slipstream-Digest     POST /abort  signed Command {"op": "Abort", "reason"}
-GET /snapshot?since=PHASE  what has ended so far, as a part     POST /ack    {"digest"}: the operator has the part
+GET /part/progress?since=PHASE   what has ended so far          POST /ack    {"digest"}: the operator has the part
 GET /livez
 """
 
@@ -78,7 +78,7 @@ class RunnerServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/state", self._state)
         app.router.add_get("/part", self._part)
-        app.router.add_get("/snapshot", self._snapshot)
+        app.router.add_get("/part/progress", self._snapshot)
         app.router.add_post("/start", self._start)
         app.router.add_post("/abort", self._abort)
         app.router.add_post("/ack", self._ack)

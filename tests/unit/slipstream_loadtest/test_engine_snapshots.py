@@ -208,3 +208,43 @@ async def test_trap_t04_drops_of_a_ramp_are_offered_and_counted_there():
     assert hold.dropped >= 94
     for series in (ramp, hold):
         assert series.offered == series.completed + series.failed + series.dropped + series.censored
+
+
+async def test_a_cancelled_preparation_lets_go_of_what_it_opened():
+    """The third connection never comes: cancelled, all channels are closed, and there is a part, an empty one."""
+
+    class Hanging(ScriptedDriver):
+        def channel(self, user: int, session: str, listener: Any) -> Any:
+            made = super().channel(user, session, listener)
+            if user == 2:
+                made.open = asyncio.Event().wait
+            return made
+
+    driver = Hanging(takes(0.1))
+    engine = an_engine(a_plan(stages=[{"name": "s", "users": 4, "duration": "1s"}]), driver)
+    task = asyncio.create_task(engine.prepare())
+    await asyncio.sleep(1)
+    assert not task.done()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert driver.closed == 4
+    assert engine.part().phases == ()
+
+
+async def test_a_cancellation_during_the_drain_of_an_abort_still_counts_everything():
+    """Told to end, and killed while it waits for the last calls."""
+    plan = a_plan(stages=[{"name": "s", "users": 4, "duration": "9s"}], drain_ms=5000, timeout_ms=60_000)
+    driver = ScriptedDriver(takes(3))
+    engine = an_engine(plan, driver)
+    await engine.prepare()
+    task = asyncio.create_task(engine.run(LoopClock().now()))
+    await asyncio.sleep(4)
+    engine.abort("told so")
+    await asyncio.sleep(1)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    (series,) = engine.part().phases[0].series
+    assert (series.offered, series.completed, series.censored) == (8, 4, 4)
+    assert engine.part().aborted == "told so"

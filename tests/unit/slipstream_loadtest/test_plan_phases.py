@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from slipstream_loadtest.plan.model import Phase, Plan
-from tests.fakes.loadtest_plans import a_plan, comparison_plan
+from tests.fakes.loadtest_plans import BOTH, a_plan, comparison_plan
 
 
 def closed(name: str, users: int, **members: Any) -> dict[str, Any]:
@@ -104,6 +104,13 @@ def test_floors_of_memory_lie_around_every_cycle_of_load():
     growth = plan.checks.memory_growth
     assert growth is not None
     assert (growth.max_bytes, growth.per_ms, growth.port, growth.path) == (1 << 20, 5000, 9, "/metrics")
+
+
+def test_memory_is_read_past_the_layers_and_no_load_goes_there():
+    """The plan knows the direct way as well; every phase is on the layers."""
+    plan = a_plan(BOTH, target={"poolRef": {"name": "memory"}}, checks={"memoryGrowth": {}})
+    assert [target.name for target in plan.targets] == ["Direct", "Layers"]
+    assert {phase.target for phase in plan.phases} == {plan.candidate} == {"Layers"}
 
 
 def test_both_sides_of_a_comparison_ramp_alike():

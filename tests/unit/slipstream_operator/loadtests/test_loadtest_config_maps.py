@@ -6,10 +6,12 @@ from typing import Any
 
 from slipstream_loadtest.plan.build import Routes, build_plan
 from slipstream_operator.kube.kinds import CONFIG_MAP, LOAD_TEST
+from slipstream_operator.loadtests import plannable
 from slipstream_operator.loadtests.client import RunnerClient
 from slipstream_operator.loadtests.config_maps import resolved
 from slipstream_operator.loadtests.facts import Problem
 from slipstream_operator.loadtests.gather import Gathered, Gatherer, Memory
+from slipstream_operator.loadtests.plannable import refusal
 from slipstream_operator.loadtests.target import Measurable
 from tests.fakes.fake_kube import FakeKube
 from tests.fakes.loadtest_plans import URL, a_spec
@@ -92,3 +94,12 @@ async def test_each_config_map_is_read_once_and_none_without_a_reference():
     problem = Problem("ResolvedRefs", "TargetNotFound", "no pool")
     assert await resolved(a_spec(data=two), problem, reading) is problem
     assert read == ["people"]
+
+
+async def test_a_plan_is_tried_once_and_again_when_its_data_changes():
+    """A look a second costs no plan a second; another text in the ConfigMap is another answer."""
+    spec = a_spec(scenarios=[{"name": "r", "steps": [STEP]}], data=[USERS])
+    good, bad = (Measurable(URL, config_maps={("people", "users.csv"): text}) for text in ("email\na\n", "mail\na\n"))
+    plannable._refusal.cache_clear()
+    assert [refusal("t", "n", spec, target) != "" for target in (good, good, bad, good)] == [False, False, True, False]
+    assert plannable._refusal.cache_info().misses == 2
