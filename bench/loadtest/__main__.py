@@ -7,9 +7,9 @@ open      10,000 arrivals a second for 30 s: how late they start, how many find 
 quantiles p50 to p99.9 of the histogram against the exact ones of the same run's raw values
 memory    5,000 users for 60 s: the generator's resident memory and its growth; then the growth over a million requests of 64 users
 
-Generators have one core, the server (nginx where it is, else a constant answer) another. The bars of `compare` are on requests per second of
-the generator's own CPU: that is what a core can do, whoever else works on the machine; on a machine of its own the ratios of wall-clock
-time, printed beside them, are the same unless the server is what limits them.
+Generators have one core, the server (nginx where it is, else a constant answer) another. The bars of `compare` are on requests per second
+of the generator's own CPU: that is what a core can do, whoever else works on the machine; on a machine of its own the ratios of
+wall-clock time, printed beside them, are the same unless the server is what limits them.
 """
 
 from __future__ import annotations
@@ -47,8 +47,12 @@ def target(many: bool = False) -> Iterator[str]:
             servers.start("target", servers.proxy_core, peers.nginx(servers.folder, "target", http))
         else:
             servers.start("target", servers.proxy_core, [sys.executable, "-m", "loadtest.constant", str(port)], contenders.environment())
+        cores = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {servers.load_core})
-        yield f"http://127.0.0.1:{port}"
+        try:
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            os.sched_setaffinity(0, cores)
 
 
 def compare(chosen: argparse.Namespace) -> list[bars.Bar]:
@@ -76,9 +80,14 @@ def open_model(chosen: argparse.Namespace) -> list[bars.Bar]:
     seconds = 5 if chosen.quick else 30
     with target() as url:
         found = contenders.generator(url=url, rate=10_000, seconds=seconds)
-    print(f"  {found['offered']} offered, {found['failed']} failed, {found['cpu_percent']:.0f} % CPU", flush=True)
+    lag = found["start_lag_ms"]
+    print(
+        f"  {found['offered']} offered, {found['cpu_percent']:.0f} % CPU, start lag p50 {lag['p50']:.2f}, p95 {lag['p95']:.2f} ms",
+        flush=True,
+    )
+    print(f"  for {found['waited_for_cpu']:.1f} of {seconds} s something else had the generator's core: that lag isn't its own", flush=True)
     return [
-        bars.Bar("open.start_lag_p99", found["start_lag_p99_ms"], "ms", "<", 2),
+        bars.Bar("open.start_lag_p99", lag["p99"], "ms", "<", 2),
         bars.Bar("open.dropped", found["dropped"], "", "=", 0),
         bars.Bar("open.failed", found["failed"], "", "=", 0),
     ]
@@ -152,12 +161,10 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--quick", action="store_true", help="shorter runs, for trying the bench itself")
     chosen = parser.parse_args()
-    cores = os.sched_getaffinity(0)
     found = []
     for name in chosen.only:
         print(f"== {name}", flush=True)
         found += LINES[name](chosen)
-        os.sched_setaffinity(0, cores)
     print("== summary", flush=True)
     return bars.judge(found)
 

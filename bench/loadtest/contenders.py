@@ -1,4 +1,4 @@
-"""The generators that are compared: how each one is installed, and one run of each as requests a second and CPU per request. Judges nothing.
+"""The generators that are compared: how each is installed, and one run of each as requests a second and CPU per request. Judges nothing.
 
 CPU of a whole process is that of what it has started and ended; what k6 and Locust need to start is measured once and left out.
 """

@@ -12,6 +12,7 @@ import resource
 import sys
 from fractions import Fraction
 from math import ceil
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -70,16 +71,24 @@ def cpu() -> float:
     return used.ru_utime + used.ru_stime
 
 
+def waited_for_cpu() -> float:
+    """Seconds for which this process could have run and something else did."""
+    try:
+        return int(Path("/proc/self/schedstat").read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
 async def measure(url: str, users: int, rate: int, seconds: float, raw: bool) -> dict[str, Any]:
     plan = plan_of(url, users, rate, seconds)
     noted = Raw() if raw else None
     quiet_collector()
-    before = cpu()
+    before, waited = cpu(), waited_for_cpu()
     part = await run(plan, 0, MonotonicClock(), {"Direct": HttpDriver(plan, url, resolver("System"))})
     used = cpu() - before
     window = next(w for w in merge(plan, [part]).windows if w.judged)
     series, generator = window.steps[0], window.generator
-    lag = Histogram.decode(generator.start_lag).quantile(QUANTILES["p99"])
+    lag = Histogram.decode(generator.start_lag)
     return {
         "rate": window.throughput,
         "cpu_us": used / part.offered * 1e6,
@@ -87,7 +96,8 @@ async def measure(url: str, users: int, rate: int, seconds: float, raw: bool) ->
         "completed": series.completed,
         "failed": series.failed,
         "dropped": series.dropped,
-        "start_lag_p99_ms": (lag or 0) / 1e6,
+        "start_lag_ms": {name: (lag.quantile(q) or 0) / 1e6 for name, q in QUANTILES.items()},
+        "waited_for_cpu": waited_for_cpu() - waited,
         "cpu_percent": window.cpu_percent,
         "quantile_errors": noted.errors(series.service) if noted is not None else {},
     }
