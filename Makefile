@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint compile test-compiled e2e bench soak images crds lock cluster-up cluster-down clean
+.PHONY: help setup demo test fuzz lint compile test-compiled e2e bench bench-loadtest soak images crds lock cluster-up cluster-down clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ test-compiled: compile ## the data path's tests, on the compiled modules
 
 bench: $(STAMP) ## side-by-side benchmarks, each prints a ratio to a peer measured in the same run; BENCH_ARGS: --only, --json
 	$(BIN)/python bench/run.py $(BENCH_ARGS)
+
+bench-loadtest: $(STAMP) ## the load generator against k6, Locust and wrk, its lag, accuracy and memory; BENCH_ARGS: --only, --rounds, --against
+	PYTHONPATH=bench $(BIN)/python -m loadtest $(BENCH_ARGS)
 
 soak: $(STAMP) ## SOAK_SECONDS (600) of half load with faults, reloads and restarts: no wrong answer, memory and descriptors flat
 	$(BIN)/python bench/soak.py --seconds $(or $(SOAK_SECONDS),600)

@@ -53,14 +53,12 @@ class User:
         load = self._load
         now = load.now()
         self.busy = False
-        if error in NOT_CONNECTED:
-            pass
-        elif opened:
-            series.opened += 1
-        else:
-            series.reused += 1
         if cache:
             series.cache.add(cache)
+        if opened:
+            series.opened += error not in NOT_CONNECTED
+        else:
+            series.reused += 1
         if error:
             series.fail(error, self.started, now)
         else:

@@ -45,7 +45,7 @@ class HttpDriver:
         heads = Heads()
         name = tls.server_name if tls is not None and tls.server_name else self._host
         dialer = Dialer(lambda: Connection(heads, bodies), now, context, name)
-        self._way = Way(dialer, now, plan.connections.reuse)
+        self._way = Way(dialer, now, plan.connections.reuse, plan.timeout_ms / 1000)
 
     async def prepare(self) -> None:
         """Compiles the steps and resolves the name, once: a target doesn't move during a run."""

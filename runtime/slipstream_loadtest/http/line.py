@@ -17,7 +17,7 @@ from slipstream_loadtest.http.connection import Connection
 from slipstream_loadtest.http.dialer import Address, Dialer, NotConnected
 from slipstream_loadtest.http.head import Head
 from slipstream_loadtest.http.request import BoundStep
-from slipstream_loadtest.measured.tally import MALFORMED, RESET
+from slipstream_loadtest.measured.tally import MALFORMED, RESET, TIMEOUT
 from slipstream_loadtest.measured.timings import CallTimings
 
 _STATUS_KINDS: Final = {status: f"Status{status}" for status in range(100, 600)}
@@ -25,11 +25,13 @@ _STATUS_KINDS: Final = {status: f"Status{status}" for status in range(100, 600)}
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How lines of one target are opened and used."""
+    """How lines of one target are opened and used. `patience`: seconds for a connection ahead of the first call; a call's own time is the
+    engine's to limit."""
 
     dialer: Dialer
     now: Callable[[], float]
     reuse: bool
+    patience: float
 
 
 class Line:
@@ -95,9 +97,12 @@ class Line:
         if self._connection is not None or not self._way.reuse:
             return ""
         try:
-            self._took((await self._way.dialer.dial(self._address, self._way.now())).connection)
+            async with asyncio.timeout(self._way.patience):
+                self._took((await self._way.dialer.dial(self._address, self._way.now())).connection)
         except NotConnected as error:
             return error.kind
+        except TimeoutError:
+            return TIMEOUT
         return ""
 
     def finished(self, head: Head, body: bytes | bytearray, reusable: bool) -> None:
