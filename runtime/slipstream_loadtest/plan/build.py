@@ -94,10 +94,18 @@ def build_plan(
 
 
 def _comparison(spec: LoadTestSpec) -> Comparison:
-    """LastPassed needs no second target: a run that compares with an earlier one is measured like one that doesn't compare."""
-    if spec.comparison.baseline != "Direct":
+    """LastPassed and Result need no second target: the other result is handed to the judgement."""
+    asked = spec.comparison
+    if asked.baseline == "None":
         return Comparison()
-    return Comparison(baseline="Direct", repeats=spec.comparison.repeats, noise_percent=float(spec.comparison.noise_percent))
+    return Comparison(
+        baseline="Direct" if asked.baseline == "Direct" else "Stored",
+        repeats=asked.repeats,
+        noise_percent=float(asked.noise_percent),
+        confidence=asked.confidence_percent / 100,
+        metrics=tuple(asked.metrics),
+        enforce=asked.gate == "Enforce",
+    )
 
 
 def _targets(routes: Routes, comparison: Comparison) -> tuple[Target, ...]:
@@ -179,7 +187,20 @@ def _threshold(threshold: api.Threshold, stages: set[str]) -> Threshold:
         low, high = (None if bound is None else limit(str(bound), metric.unit) for bound in (threshold.min, threshold.max))
     except ValueError as error:
         raise PlanRefused(path, f"{metric.name} {error}") from None
-    return Threshold(name=threshold.name, metric=metric.name, stage=threshold.stage or "", min=low, max=high)
+    return Threshold(
+        name=threshold.name,
+        metric=metric.name,
+        stage=threshold.stage or "",
+        scenario=threshold.scenario or "",
+        step=threshold.step or "",
+        min=low,
+        max=high,
+        window_ms=0 if threshold.window is None else parse_duration(threshold.window),
+        min_samples=threshold.min_samples or 1,
+        abort=bool(threshold.abort),
+        delay_ms=0 if threshold.delay is None else parse_duration(threshold.delay),
+        enforce=threshold.gate != "Report",
+    )
 
 
 __all__ = ["Plan", "PlanRefused", "Route", "Routes", "build_plan", "decode_plan", "encode_plan", "plan_hash"]

@@ -133,8 +133,10 @@ def test_without_any_route_there_is_no_plan():
         a_plan(Routes())
 
 
-def test_last_passed_is_measured_like_a_run_that_does_not_compare():
-    """The earlier run is compared with afterwards; nothing is measured twice for it."""
-    plan = a_plan(BOTH, comparison={"baseline": "LastPassed"})
-    assert plan.comparison.baseline == "None"
+def test_last_passed_is_repeated_on_one_target():
+    """The earlier run is handed to the judgement; this one is measured as often as the comparison says, through the layers."""
+    plan = a_plan(BOTH, comparison={"baseline": "LastPassed", "repeats": 4, "gate": "Enforce", "metrics": ["throughput"]})
+    assert (plan.comparison.baseline, plan.comparison.repeats, plan.comparison.enforce) == ("Stored", 4, True)
+    assert plan.comparison.metrics == ("throughput",)
     assert [t.name for t in plan.targets] == ["Layers"]
+    assert [p.repeat for p in plan.phases if p.kind == "Hold"] == [0, 1, 2, 3]
