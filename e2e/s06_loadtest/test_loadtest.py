@@ -53,8 +53,8 @@ def result(story: World, name: str) -> Manifest:
 
 
 def measured(found: Manifest) -> bool:
-    """Passed; or, on cores that everything shares, not judged for the generator's own lag, which is what it must say then."""
-    return found["reason"] == "Passed" or (found["reason"] == "Inconclusive" and " lag is " in found["message"])
+    """Passed: beside a bound of 10 s the generator's own lag decides nothing, however busy the cores are that everything shares."""
+    return bool(found["reason"] == "Passed")
 
 
 def finished(story: World, name: str, run: int = 1, timeout: float = 120) -> Manifest:

@@ -27,6 +27,7 @@ from tests.fakes.runner_pods import RunnerPods
 
 KEY = ("default", "recall")
 TIMINGS = Timings(start_timeout=20.0, start_lead=0.3, grace=5.0, abort_grace=5.0, poll=0.05)
+ROOMY = {"name": "p95", "metric": "latency.p95", "max": "5s"}
 
 
 @dataclass
@@ -50,7 +51,7 @@ class Stage:
             "runners": {"count": 2, "maxUsersPerRunner": 2500},
             "stages": [{"name": "r50", "ratePerSecond": 50, "duration": "500ms"}],
             "scenarios": [{"name": "get", "steps": [step]}],
-            "thresholds": [{"name": "errors", "metric": "errors.percent", "max": "1"}],
+            "thresholds": [{"name": "errors", "metric": "errors.percent", "max": "1"}, ROOMY],
         }
         return spec | changes
 
@@ -71,9 +72,8 @@ class Stage:
         return found["message"] if found else ""
 
     def judged(self, status: str, reason: str) -> bool:
-        """So judged; or not judged, for a lag of the generator on a machine that is busy with something else, which it must say then."""
-        lagged = self.condition("Succeeded") == ("False", "Inconclusive") and " lag is " in self.message()
-        return lagged or self.condition("Succeeded") == (status, reason)
+        """Beside a bound of 5 s the generator's own lag decides nothing, however busy the machine is."""
+        return self.condition("Succeeded") == (status, reason)
 
     def condition(self, type_: str) -> tuple[str, str]:
         found = find(self.status.get("conditions", ()), type_)
@@ -137,16 +137,16 @@ async def test_a_run_passes_and_its_result_is_stored(stage: Stage) -> None:
     assert stage.status["summary"]["requests"] == 25
     assert [record["run"] for record in stage.status["history"]] == [1]
     result = stage.kube.objects["configmaps", "default", stage.status["resultRef"]["name"]]
-    assert json.loads(result["data"]["result.json"])["result"] in ("Passed", "Inconclusive")
+    assert json.loads(result["data"]["result.json"])["result"] == "Passed"
     await stage.until(lambda: all(p.returncode == 0 for p in stage.pods.processes.values()))
 
 
 async def test_an_impossible_threshold_fails_and_stalls(stage: Stage) -> None:
     """Failed is about the target, and the message names the threshold."""
-    stage.apply(thresholds=[{"name": "impossible", "metric": "latency.p95", "max": "0s"}])
+    stage.apply(thresholds=[{"name": "impossible", "metric": "throughput", "min": "1M"}, ROOMY])
     await stage.finish()
     assert stage.judged("False", "ThresholdsFailed"), stage.message()
-    assert stage.condition("ThresholdsMet")[1] in ("Failed", "Inconclusive")
+    assert stage.condition("ThresholdsMet")[1] == "Failed"
     assert stage.condition("Stalled") == ("True", stage.condition("Succeeded")[1])
     message = find(stage.status["conditions"], "Succeeded")
     assert message is not None

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
+from math import sqrt
 from typing import Final
 
 from slipstream_loadtest.judged.metrics import QUANTILES, TIMINGS, Pooled, latency, pool
@@ -134,11 +135,13 @@ def _added(figures: Histogram, q: Fraction, lags: tuple[Histogram, Histogram], s
     if observed is None or not any(lag.count for lag in lags):
         return 0.0
     halves = 2 if all(lag.count for lag in lags) else 1
+    n = figures.count
     lowest = 0.0
     for e in _SHARES:
         if e < q:
             below = figures.quantile(q - e) or 0
-            most = sum(lag.quantile(1 - e * share / halves) or 0 for lag in lags)
+            rare = Fraction((sqrt(1 + n * e) - 1) ** 2 / n)  # so rare that no more than e of n calls meet it, at two standard deviations
+            most = sum(lag.quantile(1 - rare * share / halves) or 0 for lag in lags)
             lowest = max(lowest, below - most)
     return observed - lowest
 

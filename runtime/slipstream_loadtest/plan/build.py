@@ -166,10 +166,4 @@ def _tls(spec: LoadTestSpec, config_maps: ConfigMaps) -> Tls | None:
     return Tls(verify=asked.verify == "Full", server_name=asked.server_name or "", ca=ca)
 
 
-def _with_memory(targets: tuple[Target, ...], routes: Routes) -> tuple[Target, ...]:
-    """Also the way past the layers where there is one, though no load goes there: the target's memory is read by it."""
-    direct = _target("Direct", routes.direct)
-    return targets if direct is None or any(t.name == "Direct" for t in targets) else (direct, *targets)
-
-
 __all__ = ["ConfigMaps", "Plan", "PlanRefused", "Route", "Routes", "build_plan", "decode_plan", "encode_plan", "plan_hash", "references"]
