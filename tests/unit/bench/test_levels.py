@@ -22,7 +22,7 @@ def test_stages_are_shortened_in_proportion_and_keep_their_users() -> None:
     before, after = sample()["spec"], shortened(sample(), 6, set())["spec"]
     assert [s["users"] for s in after["stages"]] == [s["users"] for s in before["stages"]] == [10, 100, 1000, 5000]
     assert {s["duration"] for s in after["stages"]} == {"6s"}
-    assert [s.get("ramp") for s in after["stages"]] == [None, "1s", "1s", "3s"]
+    assert [s.get("ramp") for s in after["stages"]] == [None, "1s", "1s", "6s"]
     assert after["scenarios"] == before["scenarios"]
     assert after["thresholds"] == before["thresholds"]
 
