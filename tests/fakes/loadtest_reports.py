@@ -39,7 +39,9 @@ def rich_series(plan: Plan, scenario: str, step: str, dice: random.Random, base_
     times = {n: [base_ms * (0.7 + dice.expovariate(2.0)) for _ in range(0 if n == STALL else 100)] for n in range(seconds)}
     every = [t for slice_times in times.values() for t in slice_times]
     errors = {"Status503": 3, "Timeout": 1} if seconds > STALL else {}
-    series = a_series(plan, every, errors=errors, corrected=corrected, cache={"hit": len(every) * 3 // 4, "fwd=miss": len(every) // 4}, opened=8)
+    series = a_series(
+        plan, every, errors=errors, corrected=corrected, cache={"hit": len(every) * 3 // 4, "fwd=miss": len(every) // 4}, opened=8
+    )
     slices = tuple(
         SlicePart(number=n, completed=len(t), failed=4 * (n == STALL + 1) if errors else 0, latency=histogram(*t))
         for n, t in times.items()
@@ -105,8 +107,34 @@ def lost_report() -> Report:
 def hostile(value: Any) -> Any:
     """The same JSON document with every free text made hostile; names of fields and of known words stay."""
     known = {"Hold", "WarmUp", "Drain", "Ramp", "Settle", "Idle", "Direct", "Layers", "Closed", "Open", "Passed", "Failed", "Inconclusive"}
-    known |= {"Improved", "Regressed", "NoChange", "NoData", "LowerBound", "Caught", "Missed", "NotRun", "Constant", "System", "DNS", "None", "Random"}
-    known |= {"ms", "percent", "perSecond", "count", "ns", "isolation", "memoryGrowth", "degradation", "Stored", "Sequential", "UniquePerUser"}
+    known |= {
+        "Improved",
+        "Regressed",
+        "NoChange",
+        "NoData",
+        "LowerBound",
+        "Caught",
+        "Missed",
+        "NotRun",
+        "Constant",
+        "System",
+        "DNS",
+        "None",
+        "Random",
+    }
+    known |= {
+        "ms",
+        "percent",
+        "perSecond",
+        "count",
+        "ns",
+        "isolation",
+        "memoryGrowth",
+        "degradation",
+        "Stored",
+        "Sequential",
+        "UniquePerUser",
+    }
     if isinstance(value, dict):
         free = {"errors", "outcomes", "cache"}
         return {k: ({HOSTILE + name: n for name, n in v.items()} if k in free and all(isinstance(n, int) for n in v.values()) else hostile(v))

@@ -117,9 +117,7 @@ def _level(plan: Plan, target: str, stage: str, windows: list[Window]) -> StageF
         errors_percent=_value("errors.percent", pooled),
         latency_ms=_quantiles("latency", pooled) if series.latency is not None else None,
         service_time_ms=_quantiles("serviceTime", pooled),
-        connections=ConnectionFigures(
-            opened=series.opened, reused=series.reused, reuse_percent=_value("connections.reusePercent", pooled)
-        ),
+        connections=ConnectionFigures(opened=series.opened, reused=series.reused, reuse_percent=_value("connections.reusePercent", pooled)),
         cache=CacheFigures(hit_percent=_value("cache.hitPercent", pooled), outcomes=series.cache),
         errors=dict(sorted(series.errors.items(), key=lambda kind: (-kind[1], kind[0]))[:TOP_ERRORS]),
         steps=tuple(_step(windows, at) for at in range(len(windows[0].steps))),

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from slipstream_loadtest.judged.comparison import ComparisonRow
 from slipstream_loadtest.measured.histogram import Histogram
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan
-from slipstream_loadtest.plan.units import show, show_change, show_ms, show_number
-from slipstream_loadtest.report.html.parts import Html, figure, section, table, with_message
-from slipstream_loadtest.report.html.scale import Scale, clock, latency_scale, linear, time_scale
+from slipstream_loadtest.plan.units import show, show_change, show_number
+from slipstream_loadtest.report.html.parts import Html, drawn_rows, figure, section, table, with_message
+from slipstream_loadtest.report.html.scale import Scale, clock, duration, latency_scale, linear, time_scale
 from slipstream_loadtest.report.html.series import PERCENTILES, Curve, Moment, Spent, curves, over_time, spent, stretches, tail
 from slipstream_loadtest.report.html.svg import Band, Line, interval, line_chart, stacked
 from slipstream_loadtest.report.model import Report
@@ -57,7 +58,7 @@ def _latency_chart(plan: Plan, moments: Sequence[Moment]) -> str:
         for name, figure_name, dash in (("p95", "p95_ms", "d0"), ("p50", "p50_ms", "d1"))
     ]
     y = latency_scale([value for m in moments for value in (m.p50_ms, m.p95_ms) if value is not None])
-    chart = line_chart("Latency over time: p50 and p95", time_scale(plan.duration_ms), y, lines, clock, show_ms, _bands(plan))
+    chart = line_chart("Latency over time: p50 and p95", time_scale(plan.duration_ms), y, lines, clock, duration, _bands(plan))
     rows = [
         (f"{clock(m.start_ms)}–{clock(m.end_ms)}", m.target, plan.phases[m.phase].kind, show(m.p50_ms, "ms"), show(m.p95_ms, "ms"))
         for m in moments
@@ -86,14 +87,12 @@ def percentile_section(plan: Plan, result: Result) -> str:
     if not found:
         return ""
     drawn = found[:MAX_LINES]
-    lines = [
-        Line(_of(plan, c.stage, c.target), f"c{n} d{n}", (tuple((tail(q), ms) for q, ms in c.points),)) for n, c in enumerate(drawn)
-    ]
+    lines = [Line(_of(plan, c.stage, c.target), f"c{n} d{n}", (tuple((tail(q), ms) for q, ms in c.points),)) for n, c in enumerate(drawn)]
     y = latency_scale([ms for c in drawn for _, ms in c.points])
     ticks = [q for q in PERCENTILES if q in _NINES and tail(q) <= max(tail(c.points[-1][0]) for c in drawn)]
     x = Scale(0.0, max(tail(c.points[-1][0]) for c in drawn) or 1.0, tuple(map(tail, ticks)))
     names = {tail(q): f"p{float(q * 100):g}" for q in ticks}
-    chart = line_chart("Latency by percentile", x, y, lines, lambda at: names[at], show_ms)
+    chart = line_chart("Latency by percentile", x, y, lines, lambda at: names[at], duration)
     more = f" The first {MAX_LINES} of {len(found)} are drawn, the table has all." if len(found) > MAX_LINES else ""
     note = f"Each curve ends where fewer than one call would lie beyond; {'logarithmic' if y.log else 'linear'} scale.{more}"
     return section("Latency by percentile", figure("From the fastest call to the slowest", note, chart, _curve_table(plan, found)))
@@ -117,23 +116,42 @@ def comparison_section(report: Report) -> str:
     if not rows:
         return ""
     noise = (report.plan.comparison.noise_percent if report.plan else 0.0) / 100
-    confidence = f"{report.plan.comparison.confidence:.0%} " if report.plan else ""
     ratios = [r for row in rows for r in (row.change, *(row.interval or ())) if r is not None and r > 0]
     x = _around_one([*ratios, 1 - noise, 1 + noise])
-    made = []
-    for row in rows:
-        low, high = row.interval or (None, None)
-        label = f"{row.metric} {row.stage}: {show_change(row.change)}, interval {shown_interval(row)}"
-        drawn = Html(interval(label, x, low, row.change, high, noise))
-        figures = (show(row.baseline, row.unit), show(row.candidate, row.unit), show_change(row.change), shown_interval(row))
-        p = "-" if row.p is None else f"{row.p:.3f}"
-        made.append((row.stage, row.metric, with_message(row.result, row.message), *figures, p, row.repeats, drawn))
-    columns = ("stage", "metric", "result", "baseline", "this run", "change", f"{confidence}interval", "p", "repeats", _ends(x))
+    drawn = [(f"{row.stage}, {row.metric}", _said(row), Html(_interval(x, row, noise))) for row in rows]
     intro = (
         "The change is the ratio of the medians over all repeats. It counts only where it leaves the noise band (shaded), the rank test shows "
         "it and its interval leaves out no change (dashed line)."
     )
-    return section("Comparison with the baseline", table("Comparison", columns, made, frozenset({1, 2, 9})), intro=intro)
+    chart = drawn_rows(drawn, f"Logarithmic scale {_ends(x)}")
+    return section("Comparison with the baseline", figure("", "", chart, _comparison_table(report)), intro=intro)
+
+
+def _said(row: ComparisonRow) -> Html:
+    """The change beside its result, and why it doesn't count."""
+    return Html(f"{show_change(row.change)} {with_message(row.result, row.message).text}")
+
+
+def _interval(x: Scale, row: ComparisonRow, noise: float) -> str:
+    low, high = row.interval or (None, None)
+    label = f"{row.metric} {row.stage}: {show_change(row.change)}, interval {shown_interval(row)}"
+    return interval(label, x, low, row.change, high, noise)
+
+
+def _comparison_table(report: Report) -> str:
+    confidence = f"{report.plan.comparison.confidence:.0%} " if report.plan else ""
+    rows = [
+        (
+            row.stage,
+            row.metric,
+            *(show(row.baseline, row.unit), show(row.candidate, row.unit), show_change(row.change), shown_interval(row)),
+            "-" if row.p is None else f"{row.p:.3f}",
+            row.repeats,
+        )
+        for row in report.comparison
+    ]
+    columns = ("stage", "metric", "baseline", "this run", "change", f"{confidence}interval", "p", "repeats")
+    return table("Comparison", columns, rows, frozenset({1}))
 
 
 def _around_one(ratios: Sequence[float]) -> Scale:
@@ -142,7 +160,7 @@ def _around_one(ratios: Sequence[float]) -> Scale:
 
 
 def _ends(x: Scale) -> str:
-    return f"{show_change(x.low)} … {show_change(x.high)}"
+    return f"from {show_change(x.low)} to {show_change(x.high)}"
 
 
 def call_section(plan: Plan, result: Result) -> str:
@@ -152,7 +170,7 @@ def call_section(plan: Plan, result: Result) -> str:
         return ""
     letters = "".join(f"<li><i>{letter}</i>{name}</li>" for letter, name in zip("ABCDE", _CALL.values(), strict=True))
     rows = [(_of(plan, one.stage, one.target), f"{one.scenario} / {one.step}", Html(_bar(one))) for one in found]
-    bars = f'<ul class="letters">{letters}</ul>' + table("Shares of the mean latency", ("stage", "step", "share"), rows, frozenset({1, 2}))
+    bars = f'<ul class="letters">{letters}</ul>{drawn_rows(rows)}'
     columns = ("stage", "step", "phase", "calls", "mean", "p50", "p95", "p99", "share")
     data = [
         (_of(plan, one.stage, one.target), f"{one.scenario} / {one.step}", _CALL[name], h.count, *_times(h), f"{share:.1f}%")
@@ -161,7 +179,10 @@ def call_section(plan: Plan, result: Result) -> str:
         if h.count
     ]
     note = "Queue: waiting for a free connection. Connect and TLS: only of calls that had to open one. First byte: the target's own time."
-    return section("Where the time of a call went", figure("", note, bars, table("Phases of a call", columns, data, frozenset({1, 2}))))
+    return section(
+        "Where the time of a call went",
+        figure("Shares of the mean latency", note, bars, table("Phases of a call", columns, data, frozenset({1, 2}))),
+    )
 
 
 def _bar(one: Spent) -> str:

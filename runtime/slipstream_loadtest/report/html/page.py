@@ -52,6 +52,6 @@ def _page(report: Report, body: str) -> str:
         f"<title>{esc(report.name)}: {esc(report.result)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<header>"
         f'<p class="eyebrow">Load test in {esc(report.namespace)}{esc(finished)}</p><h1>{esc(report.name)}</h1>'
         f"{verdict_block(report)}{summary_figures(report)}</header>\n<main>{body}</main>\n"
-        f"<footer><p>Slipstream {esc(report.versions.slipstream)}, run <span class=\"hash\">{esc(report.run)}</span></p></footer>\n"
+        f'<footer><p>Slipstream {esc(report.versions.slipstream)}, run <span class="hash">{esc(report.run)}</span></p></footer>\n'
         "</body>\n</html>\n"
     )

@@ -48,13 +48,21 @@ def table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[Cell]], 
     wider than the page."""
     head = "".join(f'<th scope="col"{_aligned(at, words)}>{esc(column)}</th>' for at, column in enumerate(columns))
     body = "".join(
-        f'<tr><th scope="row">{_cell(row[0])}</th>{"".join(_data(at, cell, words) for at, cell in enumerate(row) if at)}</tr>' for row in rows
+        f'<tr><th scope="row">{_cell(row[0])}</th>{"".join(_data(at, cell, words) for at, cell in enumerate(row) if at)}</tr>'
+        for row in rows
     )
     label = esc(caption)
     return (
         f'<div class="scroll" role="region" tabindex="0" aria-label="{label}"><table><caption>{label}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def drawn_rows(rows: Iterable[tuple[str, Cell, Html]], axis: str = "") -> str:
+    """A name, what is said of it, and a drawing beside it, below it on a phone; the figures belong into a table beside them."""
+    made = "".join(f"<li><b>{esc(name)}</b><span>{_cell(said)}</span>{drawing.text}</li>" for name, said, drawing in rows)
+    note = f'<p class="note">{esc(axis)}</p>' if axis else ""
+    return f'{note}<ul class="drawn">{made}</ul>'
 
 
 def folded(summary: str, content: str) -> str:
@@ -70,7 +78,9 @@ def section(heading: str, *content: str, intro: str = "") -> str:
 
 def figure(title: str, note: str, chart: str, data: str) -> str:
     """A chart with the table behind it."""
-    return f"<figure><figcaption><b>{esc(title)}</b><span>{esc(note)}</span></figcaption>{chart}{folded('The figures as a table', data)}</figure>"
+    heading = (f"<b>{esc(title)}</b>" if title else "") + (f"<span>{esc(note)}</span>" if note else "")
+    caption = f"<figcaption>{heading}</figcaption>" if heading else ""
+    return f"<figure>{caption}{chart}{folded('The figures as a table', data)}</figure>"
 
 
 def bullets(items: Iterable[str]) -> str:

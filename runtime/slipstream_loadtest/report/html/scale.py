@@ -9,7 +9,19 @@ from typing import Final
 
 from slipstream_loadtest.plan.units import show_ms
 
-_STEPS_MS: Final = (1, 2, 5, 10, 20, 50, 100, 200, 500, *(1000 * s for s in (1, 2, 5, 10, 15, 30)), *(60_000 * m for m in (1, 2, 5, 10, 30)))
+_STEPS_MS: Final = (
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    *(1000 * s for s in (1, 2, 5, 10, 15, 30)),
+    *(60_000 * m for m in (1, 2, 5, 10, 30)),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +70,15 @@ def latency_scale(values: Sequence[float]) -> Scale:
     return logarithmic(positive) if positive and max(positive) > 30 * min(positive) else linear(values)
 
 
-def time_scale(duration_ms: int, ticks: int = 5) -> Scale:
+def time_scale(duration_ms: int, ticks: int = 7) -> Scale:
     """A run's time in ms, ticks at whole seconds or minutes."""
     step = next((s for s in _STEPS_MS if duration_ms / s <= ticks), 60_000 * 60 * math.ceil(duration_ms / 3_600_000 / ticks))
     return Scale(0.0, float(max(1, duration_ms)), tuple(float(t) for t in range(0, duration_ms + 1, step)))
+
+
+def duration(ms: float) -> str:
+    """A tick of a latency axis."""
+    return show_ms(ms) if ms else "0"
 
 
 def clock(ms: float) -> str:

@@ -48,7 +48,8 @@ def threshold_section(report: Report) -> str:
 def check_section(report: Report) -> str:
     """Each with its control: a check that doesn't find what is broken on purpose says nothing."""
     rows = [
-        (c.name, with_message(c.result, c.message), c.observed or "-", c.limit or "-", c.detectable or "-", mark(c.control)) for c in report.checks
+        (c.name, with_message(c.result, c.message), c.observed or "-", c.limit or "-", c.detectable or "-", mark(c.control))
+        for c in report.checks
     ]
     columns = ("check", "result", "observed", "limit", "smallest it could find", "control")
     intro = "The control is the same judgement on something broken on purpose; it must be caught."
@@ -98,7 +99,9 @@ def _service_note(report: Report) -> str:
         if s.latency_ms is not None
     ]
     columns = ("stage", "target", "p50", "p90", "p95", "p99", "max")
-    return folded("Service time of open stages (from the actual start)", table("Service time", columns, rows, frozenset({1}))) if rows else ""
+    return (
+        folded("Service time of open stages (from the actual start)", table("Service time", columns, rows, frozenset({1}))) if rows else ""
+    )
 
 
 def _steps(report: Report) -> str:
@@ -156,7 +159,9 @@ def _unmeasured(report: Report) -> list[str]:
     short = [p for p in report.phases if p.judged and p.held_ms < p.planned_ms]
     said += [f"{p.kind} {p.stage} ({p.target}): ended after {clock(p.held_ms)} of {clock(p.planned_ms)}." for p in short]
     lost = report.runners.lost
-    said += [f"Lost runners: {', '.join(map(str, lost))} of {report.runners.wanted}; their load is missing from all figures."] if lost else []
+    said += (
+        [f"Lost runners: {', '.join(map(str, lost))} of {report.runners.wanted}; their load is missing from all figures."] if lost else []
+    )
     for name, why in (
         ("censored", "calls were still running at the end: their time is only known to be at least what it was by then"),
         ("dropped", "calls of the planned load were never sent"),

@@ -17,7 +17,9 @@ from slipstream_loadtest.report.status import levels
 
 MAX_POINTS: Final = 240  # of a chart: more can't be told apart, and the page stays small
 P50, P95 = Fraction(1, 2), Fraction(95, 100)
-PERCENTILES: Final = tuple(Fraction(text) for text in ("0", "0.25", "0.5", "0.75", "0.9", "0.95", "0.975", "0.99", "0.995", "0.999", "0.9999"))
+PERCENTILES: Final = tuple(
+    Fraction(text) for text in ("0", "0.25", "0.5", "0.75", "0.9", "0.95", "0.975", "0.99", "0.995", "0.999", "0.9999")
+)
 TIMINGS: Final = ("queue", "connect", "tls", "first_byte", "last_byte")
 
 

@@ -32,9 +32,9 @@ code,.hash{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans M
 .verdict li b{font-weight:600}
 .good{color:var(--good)}.bad{color:var(--bad)}.doubt{color:var(--doubt)}
 .good,.bad,.doubt{font-weight:600;white-space:nowrap}
-.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(7.5rem,1fr));gap:1px;margin:1.5rem 0 0;background:var(--rule);
+.figures{display:grid;grid-template-columns:repeat(auto-fit,minmax(7.5rem,1fr));gap:1px;margin:1.5rem 0 0;
 border:1px solid var(--rule);border-radius:4px;overflow:hidden}
-.figures div{background:var(--bg);padding:.6rem .8rem}
+.figures div{box-shadow:0 0 0 1px var(--rule);padding:.6rem .8rem}
 .figures dt{color:var(--soft);font-size:.8125rem}
 .figures dd{margin:0;font-size:1.25rem;font-weight:600;font-variant-numeric:tabular-nums}
 .scroll{overflow-x:auto;margin:.5rem 0 1rem}
@@ -46,8 +46,8 @@ thead th{color:var(--soft);font-weight:500;border-color:var(--rule);white-space:
 tbody th{font-weight:600}
 td.n,th.n{text-align:right;white-space:nowrap}
 td:last-child,th:last-child{padding-right:0}
-tbody th,td.t{min-width:5.5rem;max-width:22rem;overflow-wrap:anywhere}
-td.w{min-width:12rem}
+th,td{overflow-wrap:break-word;max-width:24rem}
+td.w{min-width:10rem}
 figure{margin:1.25rem 0 1.75rem}
 figcaption{margin-bottom:.5rem}
 figcaption span{color:var(--soft);font-size:.875rem;display:block}
@@ -62,6 +62,7 @@ figcaption span{color:var(--soft);font-size:.875rem;display:block}
 svg text{font-size:12px;fill:var(--soft);font-family:inherit}
 .yaxis text{text-anchor:end}.xaxis text{text-anchor:middle}.xaxis .first{text-anchor:start}.xaxis .last{text-anchor:end}
 .strip text{fill:var(--ink);font-size:11px}
+.strip .tiny text{display:none}
 .grid{stroke:var(--grid);stroke-width:1;vector-effect:non-scaling-stroke}
 .edge{stroke:var(--bg);stroke-width:2}
 .unjudged{fill:var(--idle)}.held0{fill:var(--hold)}.held1{fill:var(--held1)}
@@ -75,17 +76,21 @@ svg text{font-size:12px;fill:var(--soft);font-family:inherit}
 .p0{fill:var(--s5)}.p1{fill:var(--s1)}.p2{fill:var(--s3)}.p3{fill:var(--s0)}.p4{fill:var(--s2)}
 .letters{display:flex;flex-wrap:wrap;gap:.15rem 1.25rem;margin:0 0 .75rem;padding:0;list-style:none;font-size:.8125rem}
 .letters i{font-style:normal;font-weight:600;margin-right:.35rem}
-.interval{display:block;width:100%;min-width:11rem;height:26px}
+.interval{display:block;width:100%;height:28px}
+.drawn{margin:.5rem 0;padding:0;list-style:none;font-size:.875rem}
+.drawn li{display:grid;grid-template-columns:minmax(0,3fr) minmax(0,4fr) minmax(0,7fr);gap:.15rem 1rem;align-items:center;padding:.4rem 0;
+border-bottom:1px solid var(--grid)}
+.drawn b{font-weight:600}
 .noise{fill:var(--idle)}.unity{stroke:var(--soft);stroke-dasharray:3 3}
 .whisker{stroke:var(--s0);stroke-width:2}.median{fill:var(--s0);stroke:var(--bg);stroke-width:1.5}
 details{margin:.25rem 0 0}
-summary{cursor:pointer;color:var(--soft);font-size:.875rem;width:max-content}
+summary{cursor:pointer;color:var(--soft);font-size:.875rem;width:fit-content}
 dl.facts{display:grid;grid-template-columns:max-content minmax(0,1fr);gap:.25rem 1.5rem;margin:.75rem 0;font-size:.9375rem}
 dl.facts dt{color:var(--soft)}
 dl.facts dd{margin:0}
 .plain{padding-left:1.1rem;margin:.35rem 0 .75rem;max-width:44rem}
 .plain li{margin:.25rem 0}
-@media (max-width:40rem){main,header,footer{padding-left:1rem;padding-right:1rem}header{padding-top:1.25rem}h1{font-size:1.375rem}
+@media (max-width:40rem){.drawn li{grid-template-columns:minmax(0,1fr)}.strip .small text{display:none}main,header,footer{padding-left:1rem;padding-right:1rem}header{padding-top:1.25rem}h1{font-size:1.375rem}
 h2{margin-top:2.25rem}.yaxis,.area{height:200px}.figures{grid-template-columns:repeat(2,1fr)}dl.facts{grid-template-columns:1fr;gap:0}
 dl.facts dd{margin-bottom:.5rem}.verdict{padding:.8rem 1rem}}
 @media print{details>*{display:block}.scroll{overflow:visible}h2{break-after:avoid}figure,tr{break-inside:avoid}}

@@ -54,9 +54,7 @@ def line_chart(
     inner = f'<svg viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">{areas}{grid}{drawn}</svg>'
     area = f'<svg class="area" role="img" aria-label="{esc(label)}">{inner}</svg>'
     names = "".join(f'<text x="100%" dx="-8" y="{_down(y, t) / 10:.2f}%" dy="4">{esc(show_y(t))}</text>' for t in y.ticks)
-    times = "".join(
-        f'<text x="{_across(x, t) / 10:.2f}%" y="16" class="{_edge(x.at(t))}">{esc(show_x(t))}</text>' for t in _apart(x)
-    )
+    times = "".join(f'<text x="{_across(x, t) / 10:.2f}%" y="16" class="{_edge(x.at(t))}">{esc(show_x(t))}</text>' for t in _apart(x))
     strip = f'<svg class="strip" aria-hidden="true">{"".join(_segment(x, b) for b in bands)}</svg>' if bands else ""
     return (
         f'{legend(lines)}<div class="plot">{strip}<svg class="yaxis" aria-hidden="true">{names}</svg>{area}'
@@ -101,8 +99,9 @@ def interval(label: str, x: Scale, low: float | None, middle: float | None, high
 
 def _segment(x: Scale, band: Band) -> str:
     start, width = _across(x, band.start) / 10, (_across(x, band.end) - _across(x, band.start)) / 10
+    room = "tiny" if width < 4 else "small" if width < 16 else "wide"  # a cut name helps nobody: its title has it
     return (
-        f'<svg x="{start:.2f}%" width="{width:.2f}%" height="20"><title>{esc(band.title or band.name)}</title>'
+        f'<svg class="{room}" x="{start:.2f}%" width="{width:.2f}%" height="20"><title>{esc(band.title or band.name)}</title>'
         f'<rect class="{band.style}" width="100%" height="20"/><line class="edge" x1="0" x2="0" y1="0" y2="20"/>'
         f'<text x="5" y="14">{esc(band.name)}</text></svg>'
     )
