@@ -55,7 +55,7 @@ class Browser:
         await self.call("Page.navigate", url=page.as_uri())
         async with asyncio.timeout(CALL_TIMEOUT):
             while not await self.value(f"document.readyState === 'complete' && location.href === '{page.as_uri()}'"):
-                await asyncio.sleep(0)
+                continue  # each look is a round trip to the browser
 
     async def value(self, expression: str) -> Any:
         """What an expression has as its value on the page."""

@@ -136,9 +136,15 @@ def hostile(value: Any) -> Any:
         "UniquePerUser",
     }
     if isinstance(value, dict):
-        free = {"errors", "outcomes", "cache"}
-        return {k: ({HOSTILE + name: n for name, n in v.items()} if k in free and all(isinstance(n, int) for n in v.values()) else hostile(v))
-                if isinstance(v, dict) else v if k in ("rate", "rateFrom", "metric") else hostile(v) for k, v in value.items()}  # fmt: skip
+        return {name: _member(name, member) for name, member in value.items()}
     if isinstance(value, list | tuple):
         return [hostile(item) for item in value]
     return value + HOSTILE if isinstance(value, str) and value not in known else value
+
+
+def _member(name: str, member: Any) -> Any:
+    if name in ("rate", "rateFrom", "metric"):
+        return member
+    if name in ("errors", "outcomes", "cache") and member and all(isinstance(n, int) for n in member.values()):
+        return {HOSTILE + kind: n for kind, n in member.items()}
+    return hostile(member)

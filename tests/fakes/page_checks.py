@@ -13,7 +13,8 @@ OVERFLOW = """(() => { const wide = document.documentElement.clientWidth;
   return ['page is ' + document.documentElement.scrollWidth + ' px wide, not ' + wide]; })()"""
 CONTRAST = """(() => {
   const rgb = (text) => text.match(/[\\d.]+/g).map(Number);
-  const light = (c) => { const [r, g, b] = c.slice(0, 3).map(v => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+  const light = (c) => { const [r, g, b] = c.slice(0, 3).map(v => { v /= 255;
+      return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
     return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
   const behind = (node) => { for (let at = node; at; at = at.parentElement) {
       if (at.tagName === 'svg' || at.tagName === 'g') { const rect = at.querySelector(':scope > rect');
@@ -35,9 +36,10 @@ CONTRAST = """(() => {
 })()""".replace("LIMIT", str(ENOUGH))
 AREAS = """[...document.querySelectorAll('svg.area, svg.bar, svg.interval')].map(e => { const r = e.getBoundingClientRect();
   return {x: r.x + scrollX, y: r.y + scrollY, width: r.width, height: r.height, label: e.getAttribute('aria-label')}; })"""
-UNNAMED = """[...document.querySelectorAll('svg.area, svg.bar, svg.interval')].filter(e => !e.getAttribute('aria-label')).map(e => 'chart without a name')
-  .concat([...document.querySelectorAll('table')].filter(t => !t.caption || !t.querySelector('thead th')).map(t => 'table without a heading'))
-  .concat([...document.querySelectorAll('figure')].filter(f => !f.querySelector('table')).map(f => 'chart without a table behind it'))"""
+UNNAMED = """(() => { const those = (what, bad, why) => [...document.querySelectorAll(what)].filter(bad).map(() => why);
+  return [...those('svg.area, svg.bar, svg.interval', e => !e.getAttribute('aria-label'), 'chart without a name'),
+    ...those('table', t => !t.caption || !t.querySelector('thead th'), 'table without a heading'),
+    ...those('figure', f => !f.querySelector('table'), 'chart without a table behind it')]; })()"""
 
 
 async def wrong_with(browser: Browser) -> list[str]:
@@ -53,7 +55,7 @@ async def wrong_with(browser: Browser) -> list[str]:
 
 
 def _drawn(png: bytes) -> bool:
-    """Something strong stands out from the ground: at least 10 pixels (of a picture at half its size) that are far from the most frequent colour."""
+    """Something strong stands out from the ground: at least 10 pixels, at half size, far from the most frequent colour."""
     counted = Counter(pixels(png))
     ground = counted.most_common(1)[0][0]
     return sum(n for color, n in counted.items() if sum(abs(a - b) for a, b in zip(color, ground, strict=True)) > 90) >= 10

@@ -38,7 +38,7 @@ class NoReport(ValueError):  # noqa: N818 - names what it is
 
 
 def as_report(plan: Plan, result: Result, verdict: Verdict, *, finished_at: str | None = None, unenforced: tuple[str, ...] = ()) -> Report:
-    """Everything of a run. `finished_at`: RFC 3339, where the caller has a wall clock; `unenforced`: fields that were set without effect."""
+    """Everything of a run. `finished_at`: RFC 3339, if the caller has a wall clock; `unenforced`: fields set without effect."""
     return Report(
         schema_version=REPORT_VERSION,
         name=plan.name,

@@ -11,8 +11,8 @@ from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.plan.units import limit, show, show_change
 from slipstream_loadtest.report.document import as_json, as_report
-from slipstream_loadtest.report.text import as_text
 from slipstream_loadtest.report.status import as_status, summary
+from slipstream_loadtest.report.text import as_text
 from tests.fakes.loadtest_plans import STEP, a_part, a_plan, a_result, a_series, comparison_plan
 
 P95 = {"name": "p95", "metric": "latency.p95", "max": "50ms"}

@@ -10,7 +10,7 @@ from slipstream_loadtest.measured.histogram import Histogram
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.plan.units import show, show_change, show_number
-from slipstream_loadtest.report.html.parts import Html, drawn_rows, figure, section, table, with_message
+from slipstream_loadtest.report.html.parts import Cell, Html, drawn_rows, figure, section, table, with_message
 from slipstream_loadtest.report.html.scale import Scale, clock, duration, latency_scale, linear, time_scale
 from slipstream_loadtest.report.html.series import PERCENTILES, Curve, Moment, Spent, curves, over_time, spent, stretches, tail
 from slipstream_loadtest.report.html.svg import Band, Line, interval, line_chart, stacked
@@ -120,8 +120,8 @@ def comparison_section(report: Report) -> str:
     x = _around_one([*ratios, 1 - noise, 1 + noise])
     drawn = [(f"{row.stage}, {row.metric}", _said(row), Html(_interval(x, row, noise))) for row in rows]
     intro = (
-        "The change is the ratio of the medians over all repeats. It counts only where it leaves the noise band (shaded), the rank test shows "
-        "it and its interval leaves out no change (dashed line)."
+        "The change is the ratio of the medians over all repeats. It counts only where it leaves the noise band (shaded), the rank test "
+        "shows it and its interval leaves out no change (dashed line)."
     )
     chart = drawn_rows(drawn, f"Logarithmic scale {_ends(x)}")
     return section("Comparison with the baseline", figure("", "", chart, _comparison_table(report)), intro=intro)
@@ -140,7 +140,7 @@ def _interval(x: Scale, row: ComparisonRow, noise: float) -> str:
 
 def _comparison_table(report: Report) -> str:
     confidence = f"{report.plan.comparison.confidence:.0%} " if report.plan else ""
-    rows = [
+    rows: list[Sequence[Cell]] = [
         (
             row.stage,
             row.metric,
@@ -172,7 +172,7 @@ def call_section(plan: Plan, result: Result) -> str:
     rows = [(_of(plan, one.stage, one.target), f"{one.scenario} / {one.step}", Html(_bar(one))) for one in found]
     bars = f'<ul class="letters">{letters}</ul>{drawn_rows(rows)}'
     columns = ("stage", "step", "phase", "calls", "mean", "p50", "p95", "p99", "share")
-    data = [
+    data: list[Sequence[Cell]] = [
         (_of(plan, one.stage, one.target), f"{one.scenario} / {one.step}", _CALL[name], h.count, *_times(h), f"{share:.1f}%")
         for one in found
         for name, h, share in one.parts

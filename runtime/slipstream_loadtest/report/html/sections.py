@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from slipstream_loadtest.plan.units import show, show_number
 from slipstream_loadtest.report.escape import esc
-from slipstream_loadtest.report.html.parts import Html, bullets, folded, mark, section, table, with_message
+from slipstream_loadtest.report.html.parts import Cell, Html, bullets, folded, mark, section, table, with_message
 from slipstream_loadtest.report.html.scale import clock
 from slipstream_loadtest.report.model import PhaseFigures, Report, StageFigures
 from slipstream_loadtest.report.text import quantile
@@ -62,7 +64,7 @@ def stage_section(report: Report) -> str:
         return ""
     rows = [_stage(stage) for stage in report.stages]
     columns = ("stage", "target", "load", "rps", "p50", "p90", "p95", "p99", "max", "errors", "hits", "reuse")
-    counts = [
+    counts: list[Sequence[Cell]] = [
         (s.stage, s.target, *(f"{n:,}" for n in (s.offered, s.completed, s.failed, s.dropped, s.censored, s.wrong)), s.repeats)
         for s in report.stages
     ]
@@ -137,7 +139,10 @@ def generator_section(report: Report) -> str:
         for p in report.phases
     ]
     columns = ("phase", "target", "verdict", "held", "CPU", "loop lag p99", "start lag p99", "GC", "memory")
-    intro = "A generator that is itself too slow measures itself. Beyond 90% of a core, or with a lag that is a visible part of the latency, a run is inconclusive."
+    intro = (
+        "A generator that is too slow measures itself. Beyond 90% of a core, or with a lag that is a visible part of the latency, "
+        "a run is inconclusive."
+    )
     return section("Health of the generator", table("By phase", columns, rows, frozenset({1, 2})) if rows else "", intro=intro)
 
 

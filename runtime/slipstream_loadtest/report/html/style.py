@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 STYLE: Final = """
-:root{color-scheme:light dark;--bg:#fff;--ink:#1b1f24;--soft:#56606b;--rule:#d9dee4;--grid:#e8ebef;--panel:#f5f7f9;--good:#17653a;--bad:#b3261e;
+:root{color-scheme:light dark;--bg:#fff;--ink:#1b1f24;--soft:#56606b;--rule:#d9dee4;--grid:#e8ebef;--panel:#f5f7f9;
+--good:#17653a;--bad:#b3261e;
 --doubt:#855400;--s0:#1f5fae;--s1:#b4540a;--s2:#0f766e;--s3:#7c3aed;--s4:#be123c;--s5:#52525b;--idle:#eceff3;--hold:#e1ebf7;--held1:#f8e8d8}
-@media (prefers-color-scheme:dark){:root{--bg:#14171b;--ink:#e6e9ed;--soft:#a3adb8;--rule:#343b44;--grid:#272d34;--panel:#1c2026;--good:#6fd39a;
+@media (prefers-color-scheme:dark){:root{--bg:#14171b;--ink:#e6e9ed;--soft:#a3adb8;--rule:#343b44;--grid:#272d34;--panel:#1c2026;
+--good:#6fd39a;
 --bad:#ff9a92;--doubt:#f0bd5e;--s0:#7cb7ff;--s1:#f6a65b;--s2:#4fd1c0;--s3:#c4a5ff;--s4:#ff8fa3;--s5:#b4b4bd;--idle:#20252b;--hold:#1d2c3f;
 --held1:#3a2b1b}}
 *{box-sizing:border-box}
@@ -90,7 +92,9 @@ dl.facts dt{color:var(--soft)}
 dl.facts dd{margin:0}
 .plain{padding-left:1.1rem;margin:.35rem 0 .75rem;max-width:44rem}
 .plain li{margin:.25rem 0}
-@media (max-width:40rem){.drawn li{grid-template-columns:minmax(0,1fr)}.strip .small text{display:none}main,header,footer{padding-left:1rem;padding-right:1rem}header{padding-top:1.25rem}h1{font-size:1.375rem}
+@media (max-width:40rem){.drawn li{grid-template-columns:minmax(0,1fr)}.strip .small text{display:none}
+main,header,footer{padding-left:1rem;padding-right:1rem}
+header{padding-top:1.25rem}h1{font-size:1.375rem}
 h2{margin-top:2.25rem}.yaxis,.area{height:200px}.figures{grid-template-columns:repeat(2,1fr)}dl.facts{grid-template-columns:1fr;gap:0}
 dl.facts dd{margin-bottom:.5rem}.verdict{padding:.8rem 1rem}}
 @media print{details>*{display:block}.scroll{overflow:visible}h2{break-after:avoid}figure,tr{break-inside:avoid}}

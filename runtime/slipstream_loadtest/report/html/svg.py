@@ -64,7 +64,8 @@ def line_chart(
 
 def legend(lines: Sequence[Line]) -> str:
     keys = "".join(
-        f'<li><svg class="key" viewBox="0 0 30 8" aria-hidden="true"><path class="line {line.style}" d="M0 4H30"/></svg>{esc(line.name)}</li>'
+        f'<li><svg class="key" viewBox="0 0 30 8" aria-hidden="true"><path class="line {line.style}" d="M0 4H30"/></svg>'
+        f"{esc(line.name)}</li>"
         for line in lines
     )
     return f'<ul class="legend">{keys}</ul>' if keys else ""
@@ -99,7 +100,8 @@ def interval(label: str, x: Scale, low: float | None, middle: float | None, high
 
 def _segment(x: Scale, band: Band) -> str:
     start, width = _across(x, band.start) / 10, (_across(x, band.end) - _across(x, band.start)) / 10
-    room = "tiny" if width < 4 else "small" if width < 16 else "wide"  # a cut name helps nobody: its title has it
+    needed = 8 + 6.5 * len(band.name)  # pixels; a cut name helps nobody: its title has it
+    room = "tiny" if width * 7.5 < needed else "small" if width * 2.6 < needed else "wide"  # of a desk's 750 px and a phone's 260 px
     return (
         f'<svg class="{room}" x="{start:.2f}%" width="{width:.2f}%" height="20"><title>{esc(band.title or band.name)}</title>'
         f'<rect class="{band.style}" width="100%" height="20"/><line class="edge" x1="0" x2="0" y1="0" y2="20"/>'
