@@ -36,7 +36,8 @@ def as_junit(report: Report) -> str:
     suites = dict.fromkeys(case.suite for case in cases)
     inner = "".join(_suite(report, suite, [case for case in cases if case.suite == suite]) for suite in suites)
     name = esc(f"{report.namespace}/{report.name}")
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="{name}" {_counts(cases)} time="{_seconds(report)}">\n{inner}</testsuites>\n'
+    head = f'<testsuites name="{name}" {_counts(cases)} errors="0" time="{_seconds(report)}">'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{head}\n{inner}</testsuites>\n'
 
 
 def cases_of(report: Report) -> list[Case]:
@@ -89,12 +90,13 @@ def _checked(row: CheckRow) -> Case:
 
 
 def _suite(report: Report, name: str, cases: list[Case]) -> str:
-    stamp = f' timestamp="{esc(report.finished_at)}"' if report.finished_at else ""
+    stamp = f' timestamp="{esc(report.finished_at.removesuffix("Z"))}"' if report.finished_at else ""  # its schema allows no zone
     inner = "".join(_case(report, case) for case in cases)
     facts = {"planHash": report.plan_hash, "seed": report.seed, "run": report.run, "slipstream": report.versions.slipstream}
     known = "".join(f'<property name="{fact}" value="{_attribute(value)}"/>' for fact, value in facts.items())
     time = _seconds(report) if name == "measurement" else "0"
-    return f'<testsuite name="{esc(name)}" {_counts(cases)} errors="0" time="{time}"{stamp}><properties>{known}</properties>\n{inner}</testsuite>\n'
+    head = f'<testsuite name="{esc(name)}" {_counts(cases)} errors="0" time="{time}"{stamp}>'
+    return f"{head}<properties>{known}</properties>\n{inner}</testsuite>\n"
 
 
 def _case(report: Report, case: Case) -> str:

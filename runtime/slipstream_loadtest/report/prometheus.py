@@ -37,7 +37,7 @@ def _families(report: Report) -> Iterator[tuple[str, str, Iterable[Sample]]]:
     yield (
         "comparison_ratio",
         "Candidate to baseline; 1 is no change.",
-        [({"stage": row.stage, "metric": row.metric, "comparison": row.result}, row.change) for row in report.comparison],
+        [({"stage": row.stage, "metric": row.metric, "result": row.result}, row.change) for row in report.comparison],
     )
     yield (
         "check_passed",
