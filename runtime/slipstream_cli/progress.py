@@ -71,7 +71,7 @@ def lines(timeline: Timeline, console: Console, clock: Clock) -> Report:
         at, now = timeline.at(moment), clock.now()
         if now >= due:
             due = now + LINE_EVERY
-            console.print(line(timeline, moment, at), markup=False)
+            console.print(line(timeline, moment, at), markup=False, soft_wrap=True)
 
     return report
 

@@ -7,14 +7,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from slipstream_loadtest.judged.verdict import CheckRow, judge
+from slipstream_loadtest.judged.comparison import ComparisonRow
+from slipstream_loadtest.judged.thresholds import ThresholdRow
+from slipstream_loadtest.judged.verdict import CheckRow, Reason, judge
 from slipstream_loadtest.measured.histogram import Histogram
 from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import GeneratorPart, MemorySample, PhasePart, SeriesPart, SlicePart, TimingsPart
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.report.document import as_report
-from slipstream_loadtest.report.model import Report
+from slipstream_loadtest.report.model import Report, Versions
 from tests.fakes.loadtest_plans import a_part, a_plan, a_series, comparison_plan
 
 MS = 1_000_000
@@ -78,12 +80,12 @@ def rich_result(plan: Plan, base_ms: dict[str, float]) -> Result:
     return replace(result, windows=tuple(alone), memory=memory)
 
 
-def compared_report(repeats: int = 4) -> Report:
+def compared_report(repeats: int = 5, layers_ms: float = 4.0) -> Report:
     """Layers against Direct, two stages, warm-up, checks, thresholds that hold."""
     stages = [{"name": "c10", "users": 10, "duration": "8s"}, {"name": "r500", "ratePerSecond": 500, "duration": "8s", "maxInFlight": 100}]
     bounds = [{"name": "p95", "metric": "latency.p95", "max": "50ms"}, {"name": "errors", "metric": "errors.percent", "max": "1%"}]
     plan = comparison_plan(repeats, stages=stages, thresholds=bounds, warmup="3s")
-    result = rich_result(plan, {"Direct": 12.0, "Layers": 4.0})
+    result = rich_result(plan, {"Direct": 12.0, "Layers": layers_ms})
     verdict = replace(judge(plan, result), checks=CHECKS)
     return as_report(plan, result, verdict, finished_at=FINISHED)
 
@@ -99,7 +101,7 @@ def failed_report() -> Report:
 
 def lost_report() -> Report:
     """No part has come: nothing to show, and it says so."""
-    plan = comparison_plan(4)
+    plan = comparison_plan(5)
     result = merge(plan, [])
     return as_report(plan, result, judge(plan, result))
 
@@ -145,6 +147,59 @@ def hostile(value: Any) -> Any:
 def _member(name: str, member: Any) -> Any:
     if name in ("rate", "rateFrom", "metric"):
         return member
-    if name in ("errors", "outcomes", "cache") and member and all(isinstance(n, int) for n in member.values()):
+    if name in ("errors", "outcomes", "cache") and isinstance(member, dict) and member and all(isinstance(n, int) for n in member.values()):
         return {HOSTILE + kind: n for kind, n in member.items()}
     return hostile(member)
+
+
+def golden_report() -> Report:
+    """A small report whose every figure is fixed here, so that no change of a judgement or of a format's version changes its files."""
+    base = failed_report()
+    rows = (
+        ThresholdRow(
+            name="p95",
+            metric="latency.p95",
+            stage="s",
+            unit="ms",
+            limit="must be at most 50ms",
+            samples=1200,
+            max=50.0,
+            observed=31.4,
+            result="Passed",
+        ),
+        ThresholdRow(
+            name="hits",
+            metric="cache.hitPercent",
+            stage="",
+            unit="percent",
+            limit="must be at least 10%",
+            samples=0,
+            result="NoData",
+            message="cache.hitPercent has no samples",
+        ),
+    )
+    better = ComparisonRow(
+        metric="latency.p95", stage="s", unit="ms", repeats=5, baseline=40.0, candidate=31.4, change=0.785, interval=(0.71, 0.86), p=0.008
+    )
+    alike = ComparisonRow(
+        metric="throughput",
+        stage="s",
+        unit="perSecond",
+        repeats=5,
+        baseline=100.0,
+        candidate=101.0,
+        change=1.01,
+        interval=(0.98, 1.04),
+        p=0.5,
+    )
+    compared = (replace(better, result="Improved"), replace(alike, result="NoChange", message="within the noise band of 3%"))
+    return replace(
+        base,
+        plan_hash="0f" * 32,
+        versions=Versions(slipstream="1.2.3", plan=1, result=1, histogram=1),
+        result="Passed",
+        reasons=(Reason(code="Passed", message="all thresholds hold"),),
+        thresholds=rows,
+        comparison=compared,
+        checks=CHECKS,
+    )

@@ -28,7 +28,7 @@ def size(report: Report) -> int:
 
 
 def fitted(report: Report, max_bytes: int) -> Report:
-    """The report, or one from which the first of these that are needed are gone; figures of stages and the verdict always stay. Without `plan.data` or
+    """The report, or one without the first of these that it takes; figures of stages and the verdict always stay. Without `plan.data` or
     `measured` a report can't be a baseline any more, so these go late."""
     for name, without in _OMISSIONS:
         if size(report) <= max_bytes:
@@ -65,7 +65,7 @@ def _without_steps(report: Report) -> Report:
 _OMISSIONS: Final[tuple[tuple[str, Callable[[Report], Report]], ...]] = (
     ("measured.windows.steps.slices", _each_step(lambda step: replace(step, slices=()))),
     ("measured.windows.steps.timings", _each_step(lambda step: replace(step, timings=None))),
-    ("measured.windows of phases that aren't judged", _judged_only),
+    ("measured.windows that are not judged", _judged_only),
     ("plan.data", _without_plan_data),
     ("measured", lambda report: replace(report, measured=None)),
     ("plan", lambda report: replace(report, plan=None)),

@@ -103,7 +103,7 @@ _NINES: Final = frozenset(q for q in PERCENTILES if str(float(q * 100)) in ("0.0
 
 def _curve_table(plan: Plan, found: Sequence[Curve]) -> str:
     columns = ("stage", "samples", *("min" if q == 0 else f"p{float(q * 100):g}" for q in PERCENTILES))
-    rows = []
+    rows: list[Sequence[Cell]] = []
     for one in found:
         known = dict(one.points)
         rows.append((_of(plan, one.stage, one.target), one.samples, *(show(known.get(q), "ms") for q in PERCENTILES)))
