@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from itertools import groupby
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -105,16 +106,22 @@ def view(timeline: Timeline, moment: Moment, width: int) -> RenderableType:
 
 
 def bar(plan: Plan, at: float, width: int) -> Text:
-    """The whole run: judged phases are thick, others thin; what is over is bright, a gap between two stages starts each."""
-    drawn, whole = Text(), max(1, plan.duration_ms)
-    for cell in range(width):
-        moment = (cell + 0.5) * whole / width
-        phase = next((p for p in plan.phases if p.start_ms <= moment < p.end_ms), plan.phases[-1])
-        first = phase.kind == "Hold" and cell > 0 and (cell - 0.5) * whole / width < phase.start_ms
-        sign = "╺" if first else "━" if phase.kind == "Hold" else "─"
-        over = moment <= at * 1000
-        drawn.append(sign, ("green" if phase.kind == "Hold" else "yellow") if over else "bright_black")
+    """The whole run: judged phases are thick, others thin; what is over is bright; a half sign begins each stage."""
+    whole = max(1, plan.duration_ms)
+    cells = [_cell(plan, (cell + 0.5) * whole / width, whole / width, at * 1000) for cell in range(width)]
+    drawn = Text()
+    for style, several in groupby(cells, key=lambda cell: cell[1]):
+        drawn.append("".join(sign for sign, _ in several), style)
     return drawn
+
+
+def _cell(plan: Plan, moment: float, step: float, now: float) -> tuple[str, str]:
+    """Sign and style of the stretch around a moment, in ms."""
+    phase = next((p for p in plan.phases if p.start_ms <= moment < p.end_ms), plan.phases[-1])
+    held = phase.kind == "Hold"
+    first = held and moment - step < phase.start_ms
+    sign = "╺" if first else "━" if held else "─"
+    return sign, "bright_black" if moment > now else "green" if held else "yellow"
 
 
 def _place(moment: Moment) -> str:

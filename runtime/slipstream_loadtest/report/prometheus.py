@@ -27,23 +27,24 @@ def as_prometheus(report: Report) -> str:
 
 
 def _families(report: Report) -> Iterator[tuple[str, str, Iterable[Sample]]]:
-    yield "result", "1 for the verdict of the last run.", [({"result": one}, int(one == report.result)) for one in OUTCOMES]
+    yield "result", "1 for the verdict of the last run.", _states([({}, report.result)])
     yield "run_info", "What the last run was.", [({"run": report.run, "plan_hash": report.plan_hash, "seed": str(report.seed)}, 1)]
     yield "runners_wanted", "Runners of the plan.", [({}, report.runners.wanted)]
     yield "runners_lost", "Runners that reported nothing.", [({}, len(report.runners.lost))]
     yield from _stage_families(report.stages)
     yield from _step_families(report.stages)
-    yield "threshold_passed", "1 if the bound holds.", [({"threshold": t.name}, int(t.result == "Passed")) for t in report.thresholds]
-    yield (
-        "comparison_ratio",
-        "Candidate to baseline; 1 is no change.",
-        [({"stage": row.stage, "metric": row.metric, "result": row.result}, row.change) for row in report.comparison],
-    )
-    yield (
-        "check_passed",
-        "1 if the check passed.",
-        [({"check": c.name, "control": c.control}, int(c.result == "Passed")) for c in report.checks],
-    )
+    thresholds = [({"threshold": t.name}, t.result) for t in report.thresholds]
+    yield "threshold_result", "1 for what became of a bound.", _states(thresholds)
+    ratios: list[Sample] = [({"stage": row.stage, "metric": row.metric, "result": row.result}, row.change) for row in report.comparison]
+    yield "comparison_ratio", "Candidate to baseline; 1 is no change.", ratios
+    checks = [({"check": c.name, "control": c.control}, c.result) for c in report.checks]
+    yield "check_result", "1 for what became of a check.", _states(checks)
+
+
+def _states(results: Iterable[tuple[Labels, str]]) -> list[Sample]:
+    """One of OUTCOMES is 1: what couldn't be measured is neither passed nor failed."""
+    known = [(labels, result if result in OUTCOMES else "Inconclusive") for labels, result in results]
+    return [({**labels, "result": one}, int(one == result)) for labels, result in known for one in OUTCOMES]
 
 
 def _stage_families(stages: tuple[StageFigures, ...]) -> Iterator[tuple[str, str, Iterable[Sample]]]:
@@ -95,7 +96,7 @@ def _ratio(percent: float | None) -> float | None:
 
 
 def _family(name: str, help_text: str, samples: Iterable[Sample]) -> str:
-    lines = [f"{_PREFIX}{name}{{{_labels(labels)}}} {value!r}\n" for labels, value in samples if value is not None]
+    lines = [f"{_PREFIX}{name}{{{_labels(labels)}}} {value:.12g}\n" for labels, value in samples if value is not None]
     return f"# TYPE {_PREFIX}{name} gauge\n# HELP {_PREFIX}{name} {help_text}\n{''.join(lines)}" if lines else ""
 
 
