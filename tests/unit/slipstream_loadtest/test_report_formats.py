@@ -208,3 +208,14 @@ def test_what_was_not_measured_is_listed() -> None:
     page = as_html(failed_report()) + as_html(lost_report()) + as_html(replace(compared_report(), omitted=("plan.data",)))
     for said in ("WarmUp: 10 ×", "Lost runners: 0 of 1", "calls were still running", "stages[s].ramp", "plan.data: left out"):
         assert said in page, said
+
+
+def test_the_guide_names_every_metric() -> None:
+    """And none that doesn't exist."""
+    guide = (Path(__file__).parents[3] / "docs/guide/reports.md").read_text()
+    rows = [line.split("|")[1] for line in guide.splitlines() if line.startswith("| `slipstream_loadtest_")]
+    told = {
+        name.replace("...", "slipstream_loadtest") for row in rows for name in row.replace("`", "").replace(",", " ").split() if "_" in name
+    }
+    texts = as_prometheus(compared_report()) + as_prometheus(golden_report())
+    assert told == {line.split()[2] for line in texts.splitlines() if line.startswith("# TYPE")}
