@@ -74,7 +74,7 @@ def _short(value: Any) -> str:
 
 def _whole(report: Report, which: str) -> Baseline:
     if report.plan is None or report.measured is None:
-        raise Unlike(f"{which} doesn't hold what was measured ({', '.join(report.omitted)}): its size was bounded; store it with --report")
+        raise Unlike(f"{which} doesn't hold what was measured ({', '.join(report.omitted)}); store one with --report")
     if "plan.data" in report.omitted:
         raise Unlike(f"{which} doesn't hold the data of its plan, its size was bounded: nobody can tell whether the load was the same")
     if report.measured.aborted or report.measured.lost:

@@ -11,8 +11,8 @@ import msgspec
 from slipstream_loadtest.judged.metrics import METRICS, Pooled, pool
 from slipstream_loadtest.judged.verdict import Verdict
 from slipstream_loadtest.measured.histogram import CODEC_VERSION, Histogram
-from slipstream_loadtest.measured.result import Result, Window
-from slipstream_loadtest.plan.model import Plan
+from slipstream_loadtest.measured.result import RESULT_VERSION, Result, Window
+from slipstream_loadtest.plan.model import PLAN_VERSION, Plan
 from slipstream_loadtest.report.bounded import CONFIG_MAP_BYTES, fitted, plain
 from slipstream_loadtest.report.model import (
     REPORT_VERSION,
@@ -84,9 +84,18 @@ def read_report(text: str | bytes) -> Report:
     if not isinstance(document, dict) or document.get("schemaVersion") != REPORT_VERSION:
         raise NoReport(f"no result of a load test that this version knows (schemaVersion {REPORT_VERSION})")
     try:
-        return msgspec.convert(document, Report)
+        return msgspec.convert(_of_this_version(document), Report)
     except msgspec.ValidationError as error:
         raise NoReport(f"it says schemaVersion {REPORT_VERSION} but isn't whole: {error}") from None
+
+
+def _of_this_version(document: dict[str, Any]) -> dict[str, Any]:
+    """Figures and verdict of every release are readable; a plan or a result of another one can't be computed with, and is left out by name."""
+    current = {"plan": PLAN_VERSION, "measured": RESULT_VERSION}
+    other = [name for name, wanted in current.items() if isinstance(document.get(name), dict) and document[name].get("version") != wanted]
+    said = [f"{name} (of version {document[name].get('version')}, this one reads {current[name]})" for name in other]
+    omitted = document.get("omitted")
+    return document | dict.fromkeys(other) | {"omitted": [*omitted, *said] if isinstance(omitted, list) else omitted}
 
 
 def _release() -> str:

@@ -85,3 +85,17 @@ def test_members_that_came_later_are_passed_over() -> None:
     """A reader of version 1 reads every document of version 1."""
     report = compared_report()
     assert read_report(json.dumps(plain(report) | {"weather": "fine"})) == report
+
+
+def test_a_report_of_another_release_keeps_its_verdict_and_figures() -> None:
+    """A plan or a result that this version can't compute with is left out by name; nothing else is."""
+    report = compared_report()
+    document = plain(report)
+    document["plan"] |= {"version": 99, "novelty": True}
+    document["measured"] |= {"version": 98, "novelty": True}
+    back = read_report(json.dumps(document))
+    assert (back.plan, back.measured) == (None, None)
+    assert back.stages == report.stages
+    assert back.omitted[0].startswith("plan (of version 99")
+    assert back.omitted[1].startswith("measured (of version 98")
+    assert "plan (of version 99" in as_html(back)

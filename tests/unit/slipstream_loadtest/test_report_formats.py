@@ -206,7 +206,7 @@ def test_a_page_asks_nothing_of_a_network() -> None:
 def test_what_was_not_measured_is_listed() -> None:
     """Warm-up, lost runners, cut-off calls, fields without effect, what the size has cost."""
     page = as_html(failed_report()) + as_html(lost_report()) + as_html(replace(compared_report(), omitted=("plan.data",)))
-    for said in ("WarmUp: 10 ×", "Lost runners: 0 of 1", "calls were still running", "stages[s].ramp", "plan.data: left out"):
+    for said in ("WarmUp: 10 ×", "Lost runners: 0 of 1", "calls were still running", "stages[s].ramp", "plan.data: not in this report"):
         assert said in page, said
 
 

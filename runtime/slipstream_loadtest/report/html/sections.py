@@ -174,7 +174,7 @@ def _unmeasured(report: Report) -> list[str]:
         count = sum(getattr(stage, name) for stage in report.stages)
         said += [f"{show_number(count)} {why}."] if count else []
     said += [f"{path}: was set in the LoadTest and is not enforced by this version." for path in report.unenforced]
-    said += [f"{path}: left out of this report for its size." for path in report.omitted]
+    said += [f"{path}: not in this report." for path in report.omitted]
     steps = [step for window in (report.measured.windows if report.measured else ()) for step in window.steps]
     if steps and not report.omitted and not any(step.slices for step in steps):
         said.append("Figures over time: no runner kept any.")
