@@ -40,6 +40,7 @@ lint: $(STAMP) ## ruff, mypy strict, import-linter, generated files are current
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m slipstream_api.crdgen --check crds
+	$(BIN)/python -m slipstream_loadtest.report.schema --check $(REPORT_SCHEMA)
 	test ! -e operator/__init__.py || { echo "operator/__init__.py would shadow the standard library's operator module: remove it"; exit 1; }
 
 e2e: $(STAMP) ## the stories against kind (root, Go and Debian's packages; the rest is installed); E2E_ARGS goes to pytest
@@ -67,8 +68,10 @@ soak: $(STAMP) ## SOAK_SECONDS (600) of half load with faults, reloads and resta
 images: $(STAMP) ## the images of operator, runtime and example (loaded into the cluster if one is up)
 	e2e/cluster/images --load
 
-crds: $(STAMP) ## crds/*.yaml from the models in slipstream_api
+REPORT_SCHEMA := docs/schema/loadtest-report-v1.schema.json
+crds: $(STAMP) ## crds/*.yaml and the schema of load-test reports from their models
 	$(BIN)/python -m slipstream_api.crdgen crds
+	$(BIN)/python -m slipstream_loadtest.report.schema $(REPORT_SCHEMA)
 
 lock: ## requirements/*.txt from pyproject.toml, every file with hashes
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv

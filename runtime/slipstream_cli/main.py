@@ -32,12 +32,13 @@ def register() -> None:
     """Adds the subcommands, in the order in which a newcomer meets them."""
     from slipstream_cli.demo.command import demo
     from slipstream_cli.inspect import explain, status
-    from slipstream_cli.loadtest import loadtest, report
+    from slipstream_cli.loadtest import loadtest
+    from slipstream_cli.report import compare, report
     from slipstream_cli.run import run
     from slipstream_cli.top import top
     from slipstream_cli.validate import validate
 
-    for command in (demo, run, validate, loadtest, report, explain, status, top):
+    for command in (demo, run, validate, loadtest, report, compare, explain, status, top):
         app.command()(command)
 
 

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import uvloop
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from slipstream_api.clock import MonotonicClock
 from slipstream_api.config import RuntimeConfig
 from slipstream_api.models import LoadTestSpec
 from slipstream_api.resources import Resource
 from slipstream_cli import admin
 from slipstream_cli.baseline import NoBaseline, fit, watch
-from slipstream_cli.console import err, escape
+from slipstream_cli.console import err
+from slipstream_cli.progress import progress
 from slipstream_loadtest.engine.driver import TargetUnusable
-from slipstream_loadtest.engine.progress import Progress as Moment
 from slipstream_loadtest.http.url_guard import check_url
 from slipstream_loadtest.judged.alike import Baseline
 from slipstream_loadtest.judged.verdict import Verdict, judge
@@ -102,42 +101,5 @@ async def _run(plan: Plan, quiet: bool) -> Result:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, abort.set)
-    with _bar(plan, quiet) as report:
+    with progress(plan, err, MonotonicClock(), quiet) as report:
         return (await run_local(plan, on_progress=report, on_parts=watch(plan, abort), abort=abort)).result
-
-
-@contextlib.contextmanager
-def _bar(plan: Plan, quiet: bool) -> Iterator[Callable[[Moment], None]]:
-    """On a terminal a line that moves; elsewhere, as in a pipeline's log, a line for each phase."""
-    if quiet or not err.is_terminal:
-        yield (lambda moment: None) if quiet else _lines(plan)
-        return
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[figures]}"), TimeElapsedColumn())
-    with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("preparing", total=len(plan.phases), figures="")
-
-        def report(moment: Moment) -> None:
-            progress.update(task, completed=moment.phase, description=_phase(moment), figures=_figures(moment))
-
-        yield report
-
-
-def _lines(plan: Plan) -> Callable[[Moment], None]:
-    said = -1
-
-    def report(moment: Moment) -> None:
-        nonlocal said
-        if moment.phase != said:
-            said = moment.phase
-            err.print(escape(f"{moment.phase + 1}/{len(plan.phases)} {_phase(moment)}"))
-
-    return report
-
-
-def _phase(moment: Moment) -> str:
-    return " ".join(filter(None, (moment.kind, moment.stage, moment.target)))
-
-
-def _figures(moment: Moment) -> str:
-    p95 = "" if moment.p95_ms is None else f", p95 {moment.p95_ms:.1f} ms"
-    return f"{moment.rps:,.0f}/s{p95}, {moment.failed} errors"

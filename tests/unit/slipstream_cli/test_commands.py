@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.fakes.commands import application, edit, samples
 
 RUNNER = CliRunner()
-COMMANDS = ("demo", "run", "validate", "loadtest", "report", "explain", "status", "top", "version")
+COMMANDS = ("demo", "run", "validate", "loadtest", "report", "compare", "explain", "status", "top", "version")
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -1,0 +1,167 @@
+"""`slipstream report` and `compare`: formats, exit codes, results out of a cluster by a kubectl, and refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+from typer.testing import CliRunner
+
+from slipstream_loadtest.judged.verdict import Reason
+from slipstream_loadtest.report.bounded import plain
+from slipstream_loadtest.report.model import Report
+from tests.fakes.commands import application
+from tests.fakes.loadtest_reports import compared_report, failed_report, golden_report, lost_report
+
+RUNNER = CliRunner()
+KUBECTL = """#!/bin/sh
+echo "$@" >> "{folder}/asked"
+for last; do :; done
+cat "{folder}/$3-$last.json" 2> /dev/null || {{ echo "Error from server (NotFound): $last not found" >&2; exit 1; }}
+"""
+
+
+def store(folder: Path, report: Report, name: str = "out.json") -> str:
+    file = folder / name
+    file.write_text(json.dumps(plain(report)))
+    return str(file)
+
+
+def invoke(*arguments: str) -> Any:
+    return RUNNER.invoke(application(), list(arguments))
+
+
+@pytest.mark.parametrize(
+    ("report", "code"),
+    [
+        (golden_report(), 0),
+        (failed_report(), 99),
+        (lost_report(), 3),
+        (replace(golden_report(), result="Inconclusive", reasons=(Reason(code="Aborted", message="Ctrl-C"),)), 130),
+    ],
+    ids=["passed", "failed", "inconclusive", "aborted"],
+)
+def test_the_exit_code_is_that_of_the_run(tmp_path: Path, report: Report, code: int) -> None:
+    """Whatever is written beside."""
+    found = invoke("report", store(tmp_path, report), "--html", str(tmp_path / "out.html"))
+    assert found.exit_code == code, found.output
+    assert report.reasons[0].code in found.stdout
+    assert (tmp_path / "out.html").read_text().startswith("<!doctype html>")
+
+
+def test_all_formats_are_written_whole_and_nothing_else(tmp_path: Path) -> None:
+    """Each beside its place first, then moved: nobody reads half of one."""
+    stored = store(tmp_path, compared_report())
+    options = [f"--{name}={tmp_path / name}" for name in ("html", "junit", "prometheus")]
+    assert invoke("report", stored, *options).exit_code == compared_code()
+    assert sorted(os.listdir(tmp_path)) == ["html", "junit", "out.json", "prometheus"]
+    assert (tmp_path / "junit").read_text().endswith("</testsuites>\n")
+    assert (tmp_path / "prometheus").read_text().endswith("# EOF\n")
+
+
+def compared_code() -> int:
+    return {"Passed": 0, "Failed": 99}.get(compared_report().result, 3)
+
+
+def test_json_is_the_document_and_nothing_else(tmp_path: Path) -> None:
+    """For jq."""
+    report = golden_report()
+    found = invoke("report", store(tmp_path, report), "--json")
+    assert json.loads(found.stdout) == json.loads(json.dumps(plain(report)))
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    """Exit code 2, and the option is named."""
+    found = invoke("report", store(tmp_path, golden_report()), "--junit", str(tmp_path / "no" / "out.xml"))
+    assert found.exit_code == 2
+    assert "--junit" in found.output
+    assert "make it first" in found.output
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A kubectl that reads objects from files, and writes down what it was asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    kubectl = folder / "kubectl"
+    kubectl.write_text(KUBECTL.format(folder=folder))
+    kubectl.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+    return folder
+
+
+def put(folder: Path, name: str, document: dict[str, Any]) -> None:
+    (folder / f"--output=json-{name}.json").write_text(json.dumps(document))
+
+
+def test_the_last_result_of_a_load_test_is_read_from_its_config_map(cluster: Path) -> None:
+    """As the operator stores it, with its status; in the LoadTest's own namespace."""
+    put(cluster, "memory", {"metadata": {"namespace": "shop"}, "status": {"resultRef": {"kind": "ConfigMap", "name": "memory-3-result"}}})
+    document = plain(golden_report()) | {"status": {"summary": {}}}
+    put(cluster, "memory-3-result", {"data": {"result.json": json.dumps(document)}})
+    found = invoke("report", "loadtest/memory", "-n", "shop", "--context", "kind")
+    assert found.exit_code == 0, found.output
+    assert "Passed" in found.stdout
+    asked = (cluster / "asked").read_text().splitlines()
+    assert asked == [
+        "get loadtests.slipstream.dev --output=json --namespace=shop --context=kind -- memory",
+        "get configmap --output=json --namespace=shop --context=kind -- memory-3-result",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("objects", "words"),
+    [
+        ({}, "not found"),
+        ({"memory": {"status": {}}}, "has no result yet"),
+        ({"memory": {}}, "has no result yet"),
+        ({"memory": {"status": {"resultRef": {"name": "r"}}}, "r": {"data": {}}}, "no result.json"),
+        ({"memory": {"status": {"resultRef": {"name": "r"}}}, "r": {"data": {"result.json": "{}"}}}, "schemaVersion 1"),
+    ],
+)
+def test_a_load_test_without_a_result_is_exit_code_2(cluster: Path, objects: dict[str, Any], words: str) -> None:
+    """And says why."""
+    for name, document in objects.items():
+        put(cluster, name, document)
+    found = invoke("report", "loadtest/memory")
+    assert found.exit_code == 2
+    assert words in found.output
+
+
+def test_without_kubectl_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Install it, or give a file."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = invoke("report", "loadtest/memory")
+    assert found.exit_code == 2
+    assert "kubectl" in found.output
+
+
+def test_compare_says_what_differs(tmp_path: Path) -> None:
+    """Unlike loads are refused, exit code 2."""
+    found = invoke("compare", store(tmp_path, compared_report(), "a.json"), store(tmp_path, failed_report(), "b.json"))
+    assert found.exit_code == 2
+    assert "different loads" in found.output
+    assert "stages." in found.output
+
+
+def test_compare_of_a_report_with_itself_is_no_change(tmp_path: Path) -> None:
+    """Exit code 0; with few repeats it can't be told, exit code 3."""
+    many, few = store(tmp_path, compared_report(8), "a.json"), store(tmp_path, compared_report(2), "b.json")
+    found = invoke("compare", many, many)
+    assert found.exit_code == 0, found.output
+    assert "NoChange" in found.stdout
+    assert invoke("compare", few, few).exit_code == 3
+
+
+def test_compare_of_a_slower_run_is_exit_code_99(tmp_path: Path) -> None:
+    """The first is the baseline: the other way round nothing got worse."""
+    fast = store(tmp_path, compared_report(8), "a.json")
+    slow = store(tmp_path, compared_report(8, layers_ms=9.0), "b.json")
+    found = invoke("compare", fast, slow)
+    assert found.exit_code == 99, found.output
+    assert "Regressed" in found.stdout
+    assert invoke("compare", slow, fast).exit_code == 0
