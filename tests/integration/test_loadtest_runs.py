@@ -19,14 +19,14 @@ from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import Temporary
 from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL, JOB, LOAD_TEST, SECRET, Kind
 from slipstream_operator.loadtests.controller import LoadTests
-from slipstream_operator.loadtests.decide import Timings
+from slipstream_operator.loadtests.deciding.actions import Timings
 from slipstream_operator.names import SIGNING_KEYS_SECRET
 from slipstream_operator.queue import Run
 from tests.fakes.fake_kube import FakeKube
 from tests.fakes.runner_pods import RunnerPods
 
 KEY = ("default", "recall")
-TIMINGS = Timings(start_timeout=20.0, start_lead=0.3, grace=5.0, abort_grace=5.0, poll=0.05)
+TIMINGS = Timings(start_lead=0.3, grace=5.0, abort_grace=5.0, poll=0.05)
 
 
 @dataclass

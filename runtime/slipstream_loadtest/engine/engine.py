@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil
 from typing import Final
+
+from msgspec.structs import replace
 
 from slipstream_api.clock import Clock
 from slipstream_loadtest.engine.driver import Driver
@@ -80,6 +82,7 @@ class Engine:
         self._records: list[_Record] = []
         self._stop = asyncio.Event()
         self._why = ""
+        self._start = 0.0
         self._skew_ms = 0
         self._progress = Progress(phases=len(plan.phases), stage="", target="", kind="Preparing")
         self._timers: list[asyncio.TimerHandle] = []
@@ -111,6 +114,7 @@ class Engine:
 
     async def run(self, start: float) -> Part:
         """Runs all phases from `start` (the clock's own seconds) on. A cancelled run lets go of everything; part() still answers."""
+        self._start = start
         self._skew_ms = max(0, round((self._clock.now() - start) * 1000))
         self._probe.start()
         self._every(self._sweep_interval(), self._sweep)
@@ -126,15 +130,17 @@ class Engine:
 
     def part(self) -> Part:
         """What has been measured so far, as a part; call it when nothing is running any more."""
-        run, attempt = self._identity
+        return self._as_part(map(_close, self._records), self._why)
+
+    def snapshot(self) -> Part:
+        """The same at any moment of a run: calls in flight are left out, a phase is as long as it has lasted."""
+        elapsed = round((self._clock.now() - self._start) * 1000)
+        return self._as_part(_so_far(record, elapsed) for record in self._records)
+
+    def _as_part(self, phases: Iterable[PhasePart], aborted: str = "") -> Part:
+        (run, attempt), hashed, skew = self._identity, plan_hash(self._plan), self._skew_ms
         return Part(
-            plan_hash=plan_hash(self._plan),
-            run=run,
-            index=self._index,
-            attempt=attempt,
-            aborted=self._why,
-            start_skew_ms=self._skew_ms,
-            phases=tuple(_close(record) for record in self._records),
+            plan_hash=hashed, run=run, index=self._index, attempt=attempt, aborted=aborted, start_skew_ms=skew, phases=tuple(phases)
         )
 
     async def _run_phase(self, number: int, phase: Phase, start: float) -> None:
@@ -281,6 +287,12 @@ def _arrivals(stage: Stage, phase: Phase, index: int, runners: int) -> OpenSched
 def _close(record: _Record) -> PhasePart:
     series = tuple(one.close() for scenario in record.series for one in scenario)
     return PhasePart(phase=record.number, held_ms=record.held_ms, series=series, generator=record.generator)
+
+
+def _so_far(record: _Record, elapsed_ms: int) -> PhasePart:
+    held = record.held_ms or min(record.phase.duration_ms, max(0, elapsed_ms - record.phase.start_ms))
+    series = tuple(replace(s.snapshot(), offered=s.offered - s.in_flight) for scenario in record.series for s in scenario)
+    return PhasePart(phase=record.number, held_ms=held, series=series, generator=record.generator)
 
 
 __all__ = ["Aborted", "Engine", "Progress", "run"]

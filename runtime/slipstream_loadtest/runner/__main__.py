@@ -83,6 +83,9 @@ class Runner:
     def part(self) -> tuple[bytes, str] | None:
         return self._part
 
+    def so_far(self) -> bytes | None:
+        return self._part[0] if self._part is not None else encode_part(self._engine.snapshot()) if self._phase == "Running" else None
+
     def acknowledge(self, name: str) -> bool:
         if self._part is None or self._part[1] != name:
             return False

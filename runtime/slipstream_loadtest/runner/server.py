@@ -2,6 +2,7 @@
 
 GET /state   {"phase", "startAt", "digest", "progress", …}      POST /start  signed Start   {"startAt": unix seconds}
 GET /part    the part's JSON, digest in X-Slipstream-Digest     POST /abort  signed Command {"op": "Abort", "reason"}
+GET /part/progress   the part as far as it goes, while the run lasts
 GET /livez                                                      POST /ack    {"digest"}: the operator has the part
 """
 
@@ -40,6 +41,10 @@ class Lifecycle(Protocol):
         """The encoded part and its digest, once there is one."""
         ...
 
+    def so_far(self) -> bytes | None:
+        """The part as far as it goes; None before the start."""
+        ...
+
     def acknowledge(self, digest: str) -> bool: ...
 
 
@@ -73,6 +78,7 @@ class RunnerServer:
         app.router.add_get("/livez", self._livez)
         app.router.add_get("/state", self._state)
         app.router.add_get("/part", self._part)
+        app.router.add_get("/part/progress", self._so_far)
         app.router.add_post("/start", self._start)
         app.router.add_post("/abort", self._abort)
         app.router.add_post("/ack", self._ack)
@@ -89,6 +95,12 @@ class RunnerServer:
         if part is None:
             return _refusal(404, "NotReady", "the run isn't over: ask /state until its phase is Done or Aborted")
         return web.Response(body=part[0], content_type="application/json", headers={DIGEST_HEADER: part[1]})
+
+    async def _so_far(self, request: web.Request) -> web.Response:
+        part = self._lifecycle.so_far()
+        if part is None:
+            return _refusal(404, "NotReady", "the run hasn't started")
+        return web.Response(body=part, content_type="application/json")
 
     async def _start(self, request: web.Request) -> web.Response:
         order = await self._signed(request, "Start", StartOrder)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from slipstream_operator.loadtests import decide as d
-from slipstream_operator.loadtests.decide import decide
+from slipstream_operator.loadtests.asking.runkey import run_key
+from slipstream_operator.loadtests.deciding import actions as d
+from slipstream_operator.loadtests.deciding.decide import decide
 from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, Problem, RunnerFacts
-from slipstream_operator.loadtests.runkey import run_key
 
 SPEC: dict[str, Any] = {"stages": [{"name": "c10", "users": 10, "duration": "5s"}]}
 NOW = 1_000.0
