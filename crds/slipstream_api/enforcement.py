@@ -38,7 +38,6 @@ TABLE: Final = (
     Unenforced("LoadTest", "comparison.baseline", ("None", "Direct")),
     Unenforced("LoadTest", "comparison.metrics", (("latency.p50", "latency.p95", "throughput"),)),
     Unenforced("LoadTest", "comparison.gate", ("Report",)),
-    Unenforced("LoadTest", "runners.lossPolicy", ("Fail",)),
     Unenforced("LoadTest", "stages[].ramp", (None,)),
     Unenforced("LoadTest", "stages[].settle", (None,)),
     Unenforced("LoadTest", "stages[].drain", (None,)),
@@ -53,11 +52,6 @@ TABLE: Final = (
     Unenforced("LoadTest", "checks.isolation", (None,)),
     Unenforced("LoadTest", "checks.memoryGrowth", (None,)),
     Unenforced("LoadTest", "checks.degradation", (None,)),
-    Unenforced("LoadTest", "schedule", (None,)),
-    Unenforced("LoadTest", "triggers.onPolicyChange", (False,)),
-    Unenforced("LoadTest", "triggers.onTargetRollout", (False,)),
-    Unenforced("LoadTest", "queue", (None,)),
-    Unenforced("LoadTest", "activeDeadline", (None,)),
 )
 
 

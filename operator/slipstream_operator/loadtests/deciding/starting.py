@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream_operator.loadtests.deciding.actions import Conclude, CreateJob, Decision, RemoveJob, Start, StorePlan, Timings
+from slipstream_operator.loadtests.deciding.actions import Conclude, CreateJob, Decision, Start, StorePlan, Timings
 from slipstream_operator.loadtests.facts import Facts, RunnerFacts
 
 
@@ -12,7 +12,7 @@ def starting(facts: Facts, now: float, timings: Timings) -> Decision:
     if not facts.plan_stored or facts.job is None:
         if late:
             missing = "its Job" if facts.plan_stored else "its plan"
-            return _give_up(facts, f"{missing} couldn't be made within {facts.terms.start_timeout:.0f}s")
+            return _give_up(f"{missing} couldn't be made within {facts.terms.start_timeout:.0f}s")
         create = (CreateJob(),) if facts.plan_stored else (StorePlan(), CreateJob())
         return Decision(create, "Starting", again=timings.poll)
     runners = [facts.runner(i) for i in range(facts.wanted)]
@@ -27,7 +27,7 @@ def starting(facts: Facts, now: float, timings: Timings) -> Decision:
     waiting = next((r for r in runners if r is None or r.phase != "Ready"), None)
     message = f"{len(ready)} of {facts.wanted} runners are ready{because(waiting)}"
     if late:
-        return _give_up(facts, f"{message} after {facts.terms.start_timeout:.0f}s")
+        return _give_up(f"{message} after {facts.terms.start_timeout:.0f}s")
     return Decision((), "Starting", message=message, again=timings.poll)
 
 
@@ -46,8 +46,8 @@ def _refused(facts: Facts, lost: list[RunnerFacts], timings: Timings) -> str:
             return said
 
 
-def _give_up(facts: Facts, message: str) -> Decision:
-    return Decision((Conclude("RunnersNotReady", message), *((RemoveJob(),) if facts.job is not None else ())), "Concluding")
+def _give_up(message: str) -> Decision:
+    return Decision((Conclude("RunnersNotReady", message),), "Concluding")
 
 
 def because(runner: RunnerFacts | None) -> str:

@@ -65,10 +65,11 @@ def test_does_nothing_when_the_key_is_that_of_the_last_run() -> None:
 def test_runs_again_when_the_key_changes(change: dict[str, Any]) -> None:
     """`rerun` and whatever is measured make run 2."""
     facts = Facts(load_test(SPEC | change, run=1, runKey=run_key(SPEC), completionTime="2026-01-01T00:00:00Z"))
-    assert decide(facts, NOW).actions == (d.BeginRun(2, run_key(SPEC | change)),)
+    why = "Rerun" if "rerun" in change else "SpecChanged"
+    assert decide(facts, NOW).actions == (d.BeginRun(2, run_key(SPEC | change), why),)
 
 
-@pytest.mark.parametrize("field", ["suspend", "history", "ttlAfterFinished", "schedule"])
+@pytest.mark.parametrize("field", ["suspend", "history", "ttlAfterFinished", "schedule", "triggers", "queue", "activeDeadline"])
 def test_what_only_steers_runs_starts_none(field: str) -> None:
     """Suspending and taking it back, or keeping more history, is no reason to measure again."""
     assert run_key(SPEC | {field: "anything"}) == run_key(SPEC)
@@ -148,7 +149,7 @@ def test_suspending_a_run_aborts_the_runners_and_keeps_their_parts() -> None:
     running = in_progress(
         test=test, started_at=NOW - 3, abort_asked_at=NOW, runners=(runner(0, phase="Running"), runner(1, phase="Aborted"))
     )
-    assert decide(running, NOW).actions == (d.Abort((running.runners[0],)), d.Collect((running.runners[1],)))
+    assert decide(running, NOW).actions == (d.Abort((running.runners[0],), "spec.suspend was set to true"), d.Collect((running.runners[1],)))
     both = decide(replace(running, parts=frozenset({0, 1})), NOW)
     assert both.actions == (d.Conclude("Aborted", "spec.suspend was set to true; 2 of 2 parts"),)
 
