@@ -28,7 +28,7 @@ from tests.fakes.loadtest_plans import a_part, a_series
 NS = "default"
 
 
-class Killed(Exception):
+class Killed(Exception):  # noqa: N818 - names what is so
     """The operator's process ends here."""
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from slipstream_api.conditions import Reason, Type, condition, set_conditions
 from slipstream_loadtest.judged.verdict import Verdict
 from slipstream_operator.loadtests.facts import LoadTestFacts, Problem
 
 Condition = dict[str, Any]
+MESSAGE_BYTES: Final = 600
 
 
 def outcome_of(verdict: Verdict) -> tuple[Reason, tuple[Any, Reason]]:
@@ -101,5 +102,7 @@ def with_conditions(test: LoadTestFacts, wanted: Iterable[Mapping[str, Any]], no
 
 
 def of_test(test: LoadTestFacts, type_: Type, status: Any, reason: Reason, message: str) -> Condition:
-    """A condition of this generation."""
+    """A condition of this generation, with a message that leaves room for the rest of the status."""
+    if len(message.encode()) > MESSAGE_BYTES:
+        message = message.encode()[: MESSAGE_BYTES - 3].decode("utf-8", "ignore") + "…"
     return condition(type_, status, reason, message, test.generation)

@@ -149,7 +149,10 @@ def test_suspending_a_run_aborts_the_runners_and_keeps_their_parts() -> None:
     running = in_progress(
         test=test, started_at=NOW - 3, abort_asked_at=NOW, runners=(runner(0, phase="Running"), runner(1, phase="Aborted"))
     )
-    assert decide(running, NOW).actions == (d.Abort((running.runners[0],), "spec.suspend was set to true"), d.Collect((running.runners[1],)))
+    assert decide(running, NOW).actions == (
+        d.Abort((running.runners[0],), "spec.suspend was set to true"),
+        d.Collect((running.runners[1],)),
+    )
     both = decide(replace(running, parts=frozenset({0, 1})), NOW)
     assert both.actions == (d.Conclude("Aborted", "spec.suspend was set to true; 2 of 2 parts"),)
 

@@ -50,7 +50,12 @@ def test_from_within_the_doubled_hour_the_next_tick_is_ahead() -> None:
     assert stamp(found) == "2026-10-26T01:30:00Z"
 
 
-@given(minute=st.integers(0, 59), hour=st.integers(0, 23), day=st.integers(0, 364), zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]))
+@given(
+    minute=st.integers(0, 59),
+    hour=st.integers(0, 23),
+    day=st.integers(0, 364),
+    zone=st.sampled_from(["UTC", "America/New_York", "Asia/Kolkata"]),
+)
 def test_a_daily_tick_is_what_a_search_by_the_minute_finds(minute: int, hour: int, day: int, zone: str) -> None:
     """Away from changes of clocks: the first minute of the zone that reads so."""
     now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day, hours=5)

@@ -132,7 +132,10 @@ def test_a_rollout_runs_when_all_pods_are_new_and_ready() -> None:
 
 def test_pods_are_told_apart_by_their_template() -> None:
     """A pod on its way out counts no more; readiness is the kubelet's."""
-    pod: dict[str, Any] = {"metadata": {"uid": "1", "labels": {"pod-template-hash": "abc"}}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}
+    pod: dict[str, Any] = {
+        "metadata": {"uid": "1", "labels": {"pod-template-hash": "abc"}},
+        "status": {"conditions": [{"type": "Ready", "status": "True"}]},
+    }
     assert pod_seen(pod) == PodSeen("1", "abc", True)
     assert pod_seen({**pod, "status": {}}) == PodSeen("1", "abc", False)
     assert pod_seen({**pod, "metadata": {**pod["metadata"], "deletionTimestamp": "x"}}) is None

@@ -263,7 +263,9 @@ async def test_live_figures_are_written_at_most_each_five_seconds(world: World) 
 @pytest.mark.parametrize("field", ["cron", "timeZone"])
 async def test_a_schedule_that_cannot_be_read_is_told(world: World, field: str) -> None:
     """Accepted False, with the field."""
-    world.apply(schedule={"cron": "0 0 30 2 *" if field == "cron" else "0 3 * * *", "timeZone": "Mars/Olympus" if field == "timeZone" else "UTC"})
+    world.apply(
+        schedule={"cron": "0 0 30 2 *" if field == "cron" else "0 3 * * *", "timeZone": "Mars/Olympus" if field == "timeZone" else "UTC"}
+    )
     await world.look()
     assert world.reason(type_="Accepted") == "Invalid"
     assert f"spec.schedule.{field}" in world.message(type_="Accepted")
@@ -274,7 +276,9 @@ async def test_the_last_passed_run_is_kept_as_a_baseline(world: World) -> None:
     compare = {"baseline": "LastPassed"}
     world.apply(comparison=compare, history={"passed": 0, "failed": 1})
     await world.until(lambda: finished(world))
-    world.apply(comparison=compare, history={"passed": 0, "failed": 1}, rerun="2", thresholds=[{"name": "p", "metric": "latency.p95", "max": "0s"}])
+    world.apply(
+        comparison=compare, history={"passed": 0, "failed": 1}, rerun="2", thresholds=[{"name": "p", "metric": "latency.p95", "max": "0s"}]
+    )
     await world.until(lambda: finished(world, 2))
     assert world.results() == ["slipstream-lt-recall-1-result", "slipstream-lt-recall-2-result"]
 
