@@ -75,6 +75,10 @@ class Stage:
         lagged = self.condition("Succeeded") == ("False", "Inconclusive") and " lag is " in self.message()
         return lagged or self.condition("Succeeded") == (status, reason)
 
+    def unfinished(self) -> int:
+        """How many runners' unfinished parts the operator has."""
+        return len(self.tests.memory(KEY).unfinished)
+
     def condition(self, type_: str) -> tuple[str, str]:
         found = find(self.status.get("conditions", ()), type_)
         return (found["status"], found["reason"]) if found else ("", "")
@@ -107,7 +111,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async def make() -> LoadTests:
         keys = KeyStore(kube, "slipstream-system", "cluster-1", time.time)
         await keys.refresh()
-        made.append(LoadTests(kube, Caches(), keys, "cluster-1", "slipstream-runtime:dev", timings=TIMINGS))
+        made.append(LoadTests(kube, Caches(), keys, "cluster-1", "slipstream-runtime:dev", timings=TIMINGS, live_interval=0.2))
         return made[-1]
 
     pods = RunnerPods(kube, tmp_path)
@@ -151,6 +155,18 @@ async def test_an_impossible_threshold_fails_and_stalls(stage: Stage) -> None:
     message = find(stage.status["conditions"], "Succeeded")
     assert message is not None
     assert "impossible" in message["message"]
+
+
+async def test_a_run_shows_its_figures_while_it_lasts(stage: Stage) -> None:
+    """Out of the runners' unfinished parts: what `kubectl get loadtests -w` prints; the calls in flight are no errors."""
+    stage.apply(stages=[{"name": "r50", "ratePerSecond": 50, "duration": "3s"}])
+    await stage.until(lambda: "p95" in (stage.status.get("summary") or {}))
+    assert not stage.status.get("completionTime")
+    assert stage.status["progress"].startswith("Hold r50")
+    assert stage.status["summary"]["errors"] == "0%"
+    assert stage.unfinished() == 2
+    await stage.finish()
+    assert stage.status["summary"]["requests"] == 150
 
 
 async def test_a_killed_runner_makes_it_inconclusive(stage: Stage) -> None:

@@ -79,7 +79,7 @@ class LoadTests:
 
     async def look(self, key: TestKey, run: Run) -> float | None:
         """One look; seconds until the next one, None when only a change can bring one."""
-        memory = self._memories.setdefault(key, Memory())
+        memory = self.memory(key)
         seen = await self._gatherer.gather(*key, memory)
         if seen is None:
             self._memories.pop(key, None)
@@ -96,6 +96,10 @@ class LoadTests:
                 await self._apply(seen, after, memory)
                 return after.again if after.again is not None else self._timings.poll
         return decision.again if decision.stage != "Concluding" else self._timings.poll
+
+    def memory(self, key: TestKey) -> Memory:
+        """What this process knows of a test's run."""
+        return self._memories.setdefault(key, Memory())
 
     async def _in_turn(self, key: TestKey, memory: Memory) -> float | None:
         """Asked for a run: one test of a namespace at a time looks who is before it, so that no two begin together."""
