@@ -153,9 +153,9 @@ class Applier:
         """What is stored with a result, besides what was measured."""
         known = seen.facts.test.status
         records: dict[str, Any] = {"trigger": known.get("trigger", ""), "policies": known.get("policies") or []}
-        after = await self._counters.read(r.ip for r in seen.facts.runners if r.ip and not r.over) if known.get("sidecars") else None
-        if after is not None:
-            before = msgspec.convert(known["sidecars"], Counters)
+        after = await self._counters.read(r.ip for r in seen.facts.runners if r.ip and r.workload and not r.over)
+        if after is not None:  # a sidecar that nobody asked before is as new as its pod
+            before = msgspec.convert(known.get("sidecars") or {}, Counters)
             records["sidecars"] = msgspec.to_builtins({"before": before, "after": after, "difference": difference(before, after)})
         return records
 

@@ -14,6 +14,7 @@ from slipstream_operator.loadtests.deciding.actions import (
 )
 from slipstream_operator.loadtests.deciding.starting import because
 from slipstream_operator.loadtests.facts import Facts, RunnerFacts
+from slipstream_operator.loadtests.judging import BROKEN
 
 LOST = "runners lost"
 
@@ -52,9 +53,11 @@ def aborting(facts: Facts, reason: str, now: float, timings: Timings) -> Decisio
     missing = set(facts.missing())
     since = facts.abort_asked_at if facts.abort_asked_at is not None else now
     if missing <= facts.beyond_reach() or now > since + timings.abort_grace:
+        if reason.startswith(BROKEN):  # the verdict finds in the parts what ended them, and judges it
+            return Decision((Conclude(),), "Concluding")
         message = f"{reason}; {facts.wanted - len(missing)} of {facts.wanted} parts"
-        lost = reason.find(LOST) >= 0
-        return Decision((Conclude("RunnerLost" if lost else "Aborted", reason if lost else message),), "Concluding")
+        end = Conclude("RunnerLost", reason) if LOST in reason else Conclude("Aborted", message)
+        return Decision((end,), "Concluding")
     return _ending(facts, reason, now, timings)
 
 

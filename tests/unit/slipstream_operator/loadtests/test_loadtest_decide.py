@@ -163,6 +163,17 @@ def test_an_abort_before_the_start_removes_the_job() -> None:
     assert names(decide(in_progress(test=test), NOW)) == ["Conclude", "RemoveJob"]
 
 
+def test_a_broken_bound_ends_the_run_and_leaves_the_judgement_to_the_verdict() -> None:
+    """The runners hear the bound's own words, which their parts give back; the run's end has no cause of the operator's."""
+    broken = "threshold p95: latency.p95 is 900ms, at most 50ms"
+    facts = in_progress(started_at=NOW - 3, broken=broken, runners=(runner(0, phase="Running"), runner(1, phase="Running")))
+    decision = decide(facts, NOW)
+    assert decision.actions == (d.Abort(facts.runners, broken),)
+    assert decision.abort == broken
+    ended = replace(facts, broken="", abort_because=broken, abort_asked_at=NOW, parts=frozenset({0, 1}))
+    assert decide(ended, NOW + 1).actions == (d.Conclude(),)
+
+
 def test_an_abort_is_not_taken_back() -> None:
     """suspend: false while runners are draining doesn't turn the run into a normal one."""
     facts = in_progress(started_at=NOW - 3, abort_asked_at=NOW - 1, runners=(runner(0, phase="Running"), runner(1, phase="Running")))

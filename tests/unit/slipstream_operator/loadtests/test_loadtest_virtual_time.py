@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from slipstream_operator.errors import Temporary
 from slipstream_operator.kube.kinds import LOAD_TEST
-from tests.fakes.loadtest_world import NS, World, new_world, stamp, unix
+from tests.fakes.loadtest_world import NS, Runner, World, new_world, stamp, unix
 
 
 @pytest.fixture
@@ -190,6 +192,36 @@ async def test_trap_t14_a_runner_is_replaced_before_the_start_and_never_counted_
     await world.until(lambda: finished(world))
     assert (world.reason(), world.status()["runners"]["summary"]) == ("Passed", "2/2")
     assert world.status()["summary"]["requests"] == 100
+
+
+async def test_trap_t14_a_part_of_another_attempt_is_not_taken(world: World) -> None:
+    """Its address was given to another pod: what answers there measured something else, and the run waits for its own."""
+    world.apply(runners={"count": 1})
+    await world.until(lambda: world.reason() == "Running")
+    (mine,) = world.runners.values()
+    stranger = replace(mine, uid="pod-of-another-attempt")
+    served, world.runners[mine.ip].part = mine.part, stranger.part  # type: ignore[method-assign]  # the wire, not the runner
+    for _ in range(15):
+        await world.look()
+    assert not finished(world)
+    world.runners[mine.ip].part = served  # type: ignore[method-assign]  # as above
+    await world.until(lambda: finished(world))
+    assert world.reason() == "Passed"
+
+
+async def test_continue_starts_without_a_runner_that_was_lost_before(world: World) -> None:
+    """Two of three are enough with maxLost 1, and not without it."""
+    for name, most in (("a", 1), ("b", 0)):
+        world.apply(name, runners={"count": 3, "lossPolicy": "Continue", "maxLost": most}, queue=name)
+        await world.until(lambda name=name: world.status(name).get("run") == 1 and len(_of(world, name)) == 3, name)  # type: ignore[misc]  # bound at once
+        world.kill(_of(world, name)[0])
+        await world.until(lambda name=name: finished(world, 1, name), name)  # type: ignore[misc]  # bound at once
+    assert world.status("a")["runners"]["summary"] == "2/3"
+    assert "ended before the start" in world.message("b")
+
+
+def _of(world: World, name: str) -> list[Runner]:
+    return [r for r in world.runners.values() if r.job == f"slipstream-lt-{name}-1"]
 
 
 async def test_a_pod_that_replaces_another_after_the_start_measures_nothing(world: World) -> None:
