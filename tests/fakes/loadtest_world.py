@@ -174,7 +174,7 @@ class World(RunnerClient):
     async def state(self, ip: str) -> RunnerState:
         r = self._of(ip)
         phase: Any = r.phase(self.now)
-        moment = Progress("Hold", "s", "Direct", 100.0, completed=99, failed=1, p95_ms=5.0) if phase == "Running" else None
+        moment = Progress("Hold", "s", "Direct", 100.0 + self.now % 7, completed=99, failed=1, p95_ms=5.0) if phase == "Running" else None
         return RunnerState(phase=phase, run=r.run, index=r.index, attempt=r.uid, start_at=r.start_at, progress=moment)
 
     async def start(self, ip: str, envelope: bytes) -> None:

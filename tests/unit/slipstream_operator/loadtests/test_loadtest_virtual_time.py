@@ -77,6 +77,23 @@ async def test_a_day_of_an_hourly_schedule(world: World) -> None:
     assert len(set(world.jobs_made)) == len(world.jobs_made) == 25
 
 
+async def test_a_schedule_that_is_added_to_an_idle_test_counts_from_then_on(world: World) -> None:
+    """Nothing for the tick before, a run for the next one; while suspended, and once too late, ticks are left out and the next is told."""
+    world.apply()
+    await world.until(lambda: finished(world))
+    world.now = unix("2026-01-01T01:01:00Z")
+    world.apply(schedule={"cron": "0 * * * *"})
+    await world.sleep_until(unix("2026-01-01T01:59:00Z"))
+    assert (world.status()["run"], world.status()["nextScheduleTime"]) == (1, "2026-01-01T02:00:00Z")
+    await world.sleep_until(unix("2026-01-01T02:10:00Z"))
+    assert (world.status()["run"], world.status()["trigger"]) == (2, "Schedule")
+    world.apply(schedule={"cron": "0 * * * *"}, suspend=True)
+    await world.sleep_until(unix("2026-01-01T03:05:00Z"))
+    world.apply(schedule={"cron": "0 * * * *"})
+    await world.sleep_until(unix("2026-01-01T03:20:00Z"))
+    assert (world.status()["run"], world.status()["nextScheduleTime"]) == (2, "2026-01-01T04:00:00Z")
+
+
 async def test_a_year_of_sundays_in_a_zone_with_two_times(world: World) -> None:
     """52 runs at half past two in Berlin, the hour that is skipped and the one that comes twice included: both changes are on a Sunday."""
     world.apply(schedule={"cron": "30 2 * * SUN", "timeZone": "Europe/Berlin"}, runners={"count": 1})
@@ -284,12 +301,12 @@ async def test_live_figures_are_written_at_most_each_five_seconds(world: World) 
     """RPS, P95 and ERRORS show while it runs."""
     world.apply(stages=[{"name": "s", "users": 2, "duration": "60s"}])
     await world.until(lambda: "rps" in (world.status().get("summary") or {}))
-    assert world.status()["summary"]["rps"] == "200"
+    assert float(world.status()["summary"]["rps"]) >= 200
     assert world.status()["summary"]["errors"] == "1%"
     writes = world.writes
     for _ in range(20):
         await world.look()
-    assert world.writes - writes <= 20 / 5
+    assert 20 / 5 - 1 <= world.writes - writes <= 20 / 5
 
 
 @pytest.mark.parametrize("field", ["cron", "timeZone"])
