@@ -43,6 +43,9 @@ class Reason(StrEnum):
     RESOLVED_REFS = "ResolvedRefs"
     TARGET_NOT_FOUND = "TargetNotFound"
     PARTIALLY_RESOLVED = "PartiallyResolved"
+    BASELINE_NOT_FOUND = "BaselineNotFound"
+    CONFIG_MAP_NOT_FOUND = "ConfigMapNotFound"
+    KEY_NOT_FOUND = "KeyNotFound"
     # Injected
     INJECTED = "Injected"
     PODS_MISSING_SIDECAR = "PodsMissingSidecar"
@@ -68,6 +71,7 @@ class Reason(StrEnum):
     # RunnersReady
     SCHEDULING = "Scheduling"
     # Succeeded
+    QUEUED = "Queued"
     STARTING = "Starting"
     RUNNING = "Running"
     PASSED = "Passed"
@@ -95,9 +99,11 @@ POLICY_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
 }
 LOADTEST_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
     Type.ACCEPTED: frozenset({R.ACCEPTED, R.INVALID}),
-    Type.RESOLVED_REFS: frozenset({R.RESOLVED_REFS, R.TARGET_NOT_FOUND}),
+    Type.RESOLVED_REFS: frozenset({R.RESOLVED_REFS, R.TARGET_NOT_FOUND, R.BASELINE_NOT_FOUND, R.CONFIG_MAP_NOT_FOUND, R.KEY_NOT_FOUND}),
     Type.RUNNERS_READY: frozenset({R.READY, R.SCHEDULING, R.PENDING}),
-    Type.SUCCEEDED: frozenset({R.PENDING, R.STARTING, R.RUNNING, R.PASSED, R.THRESHOLDS_FAILED, R.INCONCLUSIVE, R.ABORTED, R.INVALID}),
+    Type.SUCCEEDED: frozenset(
+        {R.PENDING, R.QUEUED, R.STARTING, R.RUNNING, R.PASSED, R.THRESHOLDS_FAILED, R.INCONCLUSIVE, R.ABORTED, R.INVALID}
+    ),
     Type.THRESHOLDS_MET: frozenset({R.ALL_PASSED, R.FAILED, R.INCONCLUSIVE, R.NO_DATA, R.PENDING}),
     Type.SUSPENDED: frozenset({R.SUSPENDED}),
     Type.WARNING: frozenset({R.NOT_ENFORCED}),

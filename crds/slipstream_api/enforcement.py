@@ -31,13 +31,6 @@ TABLE: Final = (
     Unenforced("CachePolicy", "invalidations[].match.sql", (None,)),
     Unenforced("CircuitBreaker", "rules[].match.mcp", (None,)),
     Unenforced("CircuitBreaker", "rules[].match.sql", (None,)),
-    Unenforced("LoadTest", "comparison.baseline", ("None", "Direct")),
-    Unenforced("LoadTest", "runners.lossPolicy", ("Fail",)),
-    Unenforced("LoadTest", "schedule", (None,)),
-    Unenforced("LoadTest", "triggers.onPolicyChange", (False,)),
-    Unenforced("LoadTest", "triggers.onTargetRollout", (False,)),
-    Unenforced("LoadTest", "queue", (None,)),
-    Unenforced("LoadTest", "activeDeadline", (None,)),
 )
 
 

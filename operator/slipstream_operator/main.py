@@ -56,7 +56,14 @@ def assemble(settings: Settings, kube: Kube, cluster: str) -> App:
     app.ready["certificate"] = lambda: "the injector's certificate hasn't been looked at" if keeper.reason == NOT_LOOKED else ""
     observer = app.metrics.of_queue("loadtests")
     tests = LoadTests(
-        kube, app.caches, app.keys, cluster, settings.runtime_image, cluster_domain=settings.cluster_domain, observer=observer
+        kube,
+        app.caches,
+        app.keys,
+        cluster,
+        settings.runtime_image,
+        cluster_domain=settings.cluster_domain,
+        observer=observer,
+        admin_port=settings.admin_port,
     )
     app.extra.append(("loadtests", tests.run))
     app.load_test_changed = tests.add

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from slipstream_operator.kube.kinds import JOB, POD, Kind
-from slipstream_operator.loadtests.manifests import PLAN_FILE
+from slipstream_operator.loadtests.applying.manifests import PLAN_FILE
 from tests.fakes.fake_kube import FakeKube
 
 

@@ -19,14 +19,14 @@ from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import Temporary
 from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL, JOB, LOAD_TEST, SECRET, Kind
 from slipstream_operator.loadtests.controller import LoadTests
-from slipstream_operator.loadtests.decide import Timings
+from slipstream_operator.loadtests.deciding.actions import Timings
 from slipstream_operator.names import SIGNING_KEYS_SECRET
 from slipstream_operator.queue import Run
 from tests.fakes.fake_kube import FakeKube
 from tests.fakes.runner_pods import RunnerPods
 
 KEY = ("default", "recall")
-TIMINGS = Timings(start_timeout=20.0, start_lead=0.3, grace=5.0, abort_grace=5.0, poll=0.05)
+TIMINGS = Timings(start_lead=0.3, grace=5.0, abort_grace=5.0, poll=0.05)
 ROOMY = {"name": "p95", "metric": "latency.p95", "max": "5s"}
 
 
@@ -75,6 +75,10 @@ class Stage:
         """Beside a bound of 5 s the generator's own lag decides nothing, however busy the machine is."""
         return self.condition("Succeeded") == (status, reason)
 
+    def unfinished(self) -> int:
+        """How many runners' unfinished parts the operator has."""
+        return len(self.tests.memory(KEY).unfinished)
+
     def condition(self, type_: str) -> tuple[str, str]:
         found = find(self.status.get("conditions", ()), type_)
         return (found["status"], found["reason"]) if found else ("", "")
@@ -107,7 +111,7 @@ async def stage(tmp_path: Path) -> AsyncIterator[Stage]:
     async def make() -> LoadTests:
         keys = KeyStore(kube, "slipstream-system", "cluster-1", time.time)
         await keys.refresh()
-        made.append(LoadTests(kube, Caches(), keys, "cluster-1", "slipstream-runtime:dev", timings=TIMINGS))
+        made.append(LoadTests(kube, Caches(), keys, "cluster-1", "slipstream-runtime:dev", timings=TIMINGS, live_interval=0.2))
         return made[-1]
 
     pods = RunnerPods(kube, tmp_path)
@@ -151,6 +155,18 @@ async def test_an_impossible_threshold_fails_and_stalls(stage: Stage) -> None:
     message = find(stage.status["conditions"], "Succeeded")
     assert message is not None
     assert "impossible" in message["message"]
+
+
+async def test_a_run_shows_its_figures_while_it_lasts(stage: Stage) -> None:
+    """Out of the runners' unfinished parts: what `kubectl get loadtests -w` prints; the calls in flight are no errors."""
+    stage.apply(stages=[{"name": "r50", "ratePerSecond": 50, "duration": "3s"}])
+    await stage.until(lambda: "p95" in (stage.status.get("summary") or {}))
+    assert not stage.status.get("completionTime")
+    assert stage.status["progress"].startswith("Hold r50")
+    assert stage.status["summary"]["errors"] == "0%"
+    assert stage.unfinished() == 2
+    await stage.finish()
+    assert stage.status["summary"]["requests"] == 150
 
 
 async def test_a_killed_runner_makes_it_inconclusive(stage: Stage) -> None:
@@ -264,3 +280,23 @@ async def test_a_bound_of_the_wrong_unit_is_refused_before_a_run(stage: Stage) -
     await stage.tests.look(KEY, Run(0.0, 0))
     assert stage.condition("Accepted") == ("False", "Invalid")
     assert stage.status.get("run", 0) == 0
+
+
+async def test_a_broken_bound_with_abort_ends_the_run_as_failed(stage: Stage) -> None:
+    """Long before its 30 s are over; what ended it was a broken bound, so it isn't Inconclusive."""
+    bound = [{"name": "p50", "metric": "latency.p50", "max": "1ms", "abort": True}]
+    stage.apply(stages=[{"name": "r50", "ratePerSecond": 50, "duration": "30s"}], thresholds=bound)
+    await stage.finish()
+    assert stage.condition("Succeeded")[1] == "ThresholdsFailed", stage.message()
+
+
+async def test_a_second_run_is_compared_with_the_last_that_passed(stage: Stage) -> None:
+    """The first has nothing to be compared with, and passes."""
+    asked = {"baseline": "LastPassed", "repeats": 6, "metrics": ["latency.p50"]}
+    stages = [{"name": "r50", "ratePerSecond": 50, "duration": "500ms"}]
+    stage.apply(comparison=asked, stages=stages)
+    await stage.finish()
+    assert not stage.status.get("comparison")
+    stage.apply(comparison=asked, stages=stages, rerun="2")
+    await stage.finish(run=2)
+    assert stage.status.get("comparison")

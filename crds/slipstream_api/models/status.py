@@ -14,6 +14,9 @@ Count = Annotated[int, Field(ge=0)]
 Stamp = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
+Trigger = Literal["SpecChanged", "Rerun", "Schedule", "PolicyChange", "Rollout"]
+
+
 class Condition(Model):
     """metav1.Condition."""
 
@@ -135,11 +138,39 @@ class RunRecord(Model):
 
     run: Count = Field(description="Its number.")
     reason: Short = Field(description="How it ended.")
+    trigger: Trigger | None = Field(default=None, description="Why it began.")
     rps: Short | None = Field(default=None, description="Answers a second.")
     p95: Short | None = Field(default=None, description="95th percentile of the latency.")
     errors: Short | None = Field(default=None, description="Share of errors.")
     completion_time: Stamp | None = Field(default=None, description="When its result was stored.")
     result: Short | None = Field(default=None, description="Name of the ConfigMap with its result.")
+
+
+class SidecarCounters(Model):
+    """Counters of the runners' sidecars, added up."""
+
+    requests: Count = Field(default=0, description="Requests.")
+    errors: Count = Field(default=0, description="Requests that the upstream didn't answer.")
+    hits: Count = Field(default=0, description="Answers from the cache.")
+    misses: Count = Field(default=0, description="Requests that a cache rule matched and had no answer for.")
+    retries: Count = Field(default=0, description="Further attempts.")
+    rejected: Count = Field(default=0, description="Attempts that a budget or an open circuit refused.")
+    opened: Count = Field(default=0, description="Connections opened to the upstream.")
+
+
+class Seen(Model):
+    """What a trigger has seen last."""
+
+    digest: Short = Field(description="Digest of it.")
+    steady: bool = Field(default=False, description="Whether all of it is in force, or ready.")
+    since: Stamp = Field(description="Since when.")
+
+
+class Observed(Model):
+    """What the triggers have seen last."""
+
+    policies: Seen | None = Field(default=None, description="Generations of the policies on the pool.")
+    rollout: Seen | None = Field(default=None, description="Pod templates of the target.")
 
 
 class ResultRef(Model):
@@ -158,6 +189,13 @@ class LoadTestStatus(Model):
     run_key: Annotated[str, Field(max_length=256)] | None = Field(
         default=None, description="What the last run was for; at most one run a key."
     )
+    trigger: Trigger | None = Field(default=None, description="Why the last run began.")
+    queue: Annotated[str, Field(max_length=300)] | None = Field(default=None, description="The queue that the last run is in.")
+    queued_at: Stamp | None = Field(default=None, description="Since when it waits for its turn.")
+    last_schedule_time: Stamp | None = Field(default=None, description="The scheduled time of the last run by schedule.")
+    next_schedule_time: Stamp | None = Field(default=None, description="When the schedule runs next.")
+    observed: Observed | None = Field(default=None, description="What the triggers have seen last.")
+    sidecars: SidecarCounters | None = Field(default=None, description="Counters of the runners' sidecars at the common start.")
     plan_hash: Short | None = Field(default=None, description="Digest of the last run's plan.")
     runners: RunnersStatus | None = Field(default=None, description="The pods of the last run.")
     begin_time: Stamp | None = Field(default=None, description="When the last run was written down.")

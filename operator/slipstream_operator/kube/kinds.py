@@ -45,6 +45,7 @@ BY_NAME: Final = {kind.kind: kind for kind in (*POLICY_KINDS, LOAD_TEST)}
 
 POD: Final = Kind("", "v1", "pods", "Pod")
 CONFIG_MAP: Final = Kind("", "v1", "configmaps", "ConfigMap")
+SERVICE: Final = Kind("", "v1", "services", "Service")
 SECRET: Final = Kind("", "v1", "secrets", "Secret")
 EVENT: Final = Kind("", "v1", "events", "Event")
 NAMESPACE: Final = Kind("", "v1", "namespaces", "Namespace", namespaced=False)

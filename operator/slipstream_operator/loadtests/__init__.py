@@ -1,1 +1,1 @@
-"""Runs of LoadTests: gather (gather.py, runners.py) → decide (decide.py, pure) → apply (apply.py); measures and judges nothing itself."""
+"""Runs of LoadTests: gathering → asking and deciding (both pure) → applying, put together by controller.py; measures and judges nothing."""

@@ -20,6 +20,9 @@ class Progress(msgspec.Struct, frozen=True, rename="camel"):
     stage: str = ""
     target: str = ""
     rps: float = 0.0
+    completed: int = 0
+    failed: int = 0
+    p95_ms: float | None = None
 
 
 class RunnerState(msgspec.Struct, frozen=True, rename="camel"):
@@ -61,6 +64,11 @@ class RunnerClient(SidecarClient):
         if code != 200:
             raise Unreachable(f"{ip}: /part answered {code}")
         return body
+
+    async def so_far(self, ip: str) -> bytes | None:
+        """The encoded part of a run that lasts, as far as it goes; None where there is none yet."""
+        code, body = await self._call("GET", ip, "/part/progress")
+        return body if code == 200 else None
 
     async def acknowledge(self, ip: str, digest: str) -> None:
         await self._told(ip, "/ack", msgspec.json.encode({"digest": digest}))

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from slipstream_operator.loadtests.asking.triggers import Sight
+from slipstream_operator.loadtests.asking.turns import InLine
+
 RunnerPhase = Literal["Preparing", "Ready", "Running", "Draining", "Done", "Aborted"]
 
 
@@ -80,11 +83,50 @@ class RunnerFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """On which terms a run is held, frozen when it begins like its plan. Seconds; no deadline: as long as the plan needs."""
+
+    loss_policy: Literal["Fail", "Continue", "Replace"] = "Fail"
+    max_lost: int = 0
+    start_timeout: float = 180.0  # from BeginRun until every runner is ready: image pull, scheduling, sidecar
+    active_deadline: float | None = None  # from BeginRun to the end
+
+    def bearable(self, lost: int) -> bool:
+        """Whether a run with so many lost runners is worth going on with."""
+        return self.loss_policy != "Fail" and lost <= self.max_lost
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleFacts:
+    """spec.schedule; `deadline` in seconds."""
+
+    cron: str
+    zone: str = "UTC"
+    concurrency: Literal["Forbid", "Replace"] = "Forbid"
+    deadline: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What else can make a test run, and what can make it wait. A sight is None where nothing is known, a trigger off where unset."""
+
+    schedule: ScheduleFacts | None = None
+    on_policies: bool = False
+    on_rollout: bool = False
+    policies: Sight | None = None
+    rollout: Sight | None = None
+    settle: float = 30.0  # seconds of quiet after a change
+    others: tuple[InLine, ...] = ()  # of the same queue
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """Everything about one LoadTest. `parts`: indexes of the runners whose part has been collected."""
 
     test: LoadTestFacts
     problem: Problem | None = None
+    around: Surroundings = Surroundings()
+    terms: Terms = Terms()
     job: JobFacts | None = None
     plan_stored: bool = False
     result_stored: bool = False
@@ -97,6 +139,8 @@ class Facts:
     begun_at: float | None = None  # unix seconds at which the run was written down
     ttl_after_finished: float = 3600.0  # seconds, of the spec
     abort_asked_at: float | None = None  # unix seconds; an abort, once asked for, isn't taken back by suspend: false
+    abort_because: str = ""  # why, of an abort that was asked for
+    broken: str = ""  # a threshold with `abort` that is broken, in words
 
     def missing(self) -> tuple[int, ...]:
         """Indexes whose part hasn't been collected."""
@@ -105,6 +149,10 @@ class Facts:
     def beyond_reach(self) -> frozenset[int]:
         """Indexes whose part will never come: lost, or of a pod that isn't there any more, and its logs with it."""
         return self.lost | {i for i in self.missing() if self.started_at is not None and self.runner(i) is None}
+
+    def attempts(self, index: int) -> int:
+        """How many pods of an index there are or were, as far as they haven't been deleted."""
+        return sum(1 for r in self.runners if r.index == index)
 
     def runner(self, index: int) -> RunnerFacts | None:
         """The youngest attempt of an index; pods of an index come oldest first."""

@@ -21,6 +21,7 @@ class Measurable:
     workload: str = ""
     pool: str = ""
     config_maps: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    host: str = ""  # of the pool's upstream
 
 
 def measurable(
@@ -46,4 +47,4 @@ def measurable(
         return Problem("Accepted", "Invalid", f"spec.target.poolRef: ConnectionPool {name} speaks PostgreSQL, load tests speak HTTP")
     scheme = "http" if pool.upstream.tls.mode == "Disabled" else "https"
     direct = Route(url=f"{scheme}://{pool.upstream.host}:{pool.upstream.port}", resolution="DNS")
-    return Measurable(Routes(direct=direct, layers=Route(env=env_name(name))), workload, name)
+    return Measurable(Routes(direct=direct, layers=Route(env=env_name(name))), workload, name, host=pool.upstream.host)

@@ -1,4 +1,4 @@
-"""A judged run as the short texts of a LoadTest's status and columns: bounded in number and length. Pure; computes no new figure."""
+"""A judged run as the short texts of a LoadTest's status and columns: bounded, the worst first where not all fit. Pure; no new figure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,11 @@ from slipstream_loadtest.measured.result import Result, Window
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.plan.units import show, show_change
 
-MAX_ROWS: Final = 32  # of each list: the status is an API object that is read and written often; the rest is in the report
+MAX_STAGES: Final = 50
+MAX_ROWS: Final = 32  # of each other list: the status is an API object that is read and written often; the rest is in the report
+MAX_TEXT: Final = 64
+_THRESHOLD_RANK: Final = {"Failed": 0, "NoData": 1, "LowerBound": 1}
+_COMPARISON_RANK: Final = {"Regressed": 0, "Inconclusive": 1, "NoChange": 2}
 _NEVER: Final = "-"
 
 
@@ -56,7 +60,7 @@ def as_status(plan: Plan, result: Result, verdict: Verdict) -> dict[str, Any]:
     status: dict[str, Any] = {
         "summary": {name: text for name, text in texts.items() if text != _NEVER},
         "runners": {"desired": result.runners, "succeeded": len(result.received), "failed": len(result.lost), "summary": runners},
-        "stages": [_stage(target, stage, windows) for target, stage, windows in levels(result)[:MAX_ROWS]],
+        "stages": [_stage(target, stage, windows) for target, stage, windows in _worst(levels(result))],
         "thresholds": [
             {
                 "name": row.name,
@@ -64,7 +68,7 @@ def as_status(plan: Plan, result: Result, verdict: Verdict) -> dict[str, Any]:
                 "limit": row.limit,
                 "result": "NoData" if row.result == "LowerBound" else row.result,
             }
-            for row in verdict.thresholds[:MAX_ROWS]
+            for row in sorted(verdict.thresholds, key=lambda row: _THRESHOLD_RANK.get(row.result, 9))[:MAX_ROWS]
         ],
         "comparison": [
             {
@@ -77,10 +81,31 @@ def as_status(plan: Plan, result: Result, verdict: Verdict) -> dict[str, Any]:
                 "p": _NEVER if row.p is None else f"{row.p:.3f}",
                 "result": row.result,
             }
-            for row in verdict.comparison[:MAX_ROWS]
+            for row in sorted(verdict.comparison, key=lambda row: _COMPARISON_RANK.get(row.result, 9))[:MAX_ROWS]
         ],
     }
-    return {name: member for name, member in status.items() if member}
+    return {name: _short(member) for name, member in status.items() if member}
+
+
+def _worst(several: list[tuple[str, str, list[Window]]]) -> list[tuple[str, str, list[Window]]]:
+    """All of them in the plan's order where they fit; else the worst ones, the worst first: most errors, then the slowest."""
+    if len(several) <= MAX_STAGES:
+        return several
+
+    def badness(level: tuple[str, str, list[Window]]) -> tuple[float, float]:
+        pooled = pool(level[2])
+        return (METRICS["errors.percent"].of(pooled).value or 0.0, METRICS["latency.p95"].of(pooled).value or 0.0)
+
+    return sorted(several, key=badness, reverse=True)[:MAX_STAGES]
+
+
+def _short(member: Any) -> Any:
+    """Every text within what the API server takes."""
+    if isinstance(member, str):
+        return member if len(member) <= MAX_TEXT else member[: MAX_TEXT - 1] + "…"
+    if isinstance(member, dict):
+        return {name: _short(inner) for name, inner in member.items()}
+    return [_short(inner) for inner in member] if isinstance(member, list) else member
 
 
 def levels(result: Result) -> list[tuple[str, str, list[Window]]]:

@@ -10,7 +10,7 @@ from slipstream_operator.loadtests import plannable
 from slipstream_operator.loadtests.client import RunnerClient
 from slipstream_operator.loadtests.config_maps import resolved
 from slipstream_operator.loadtests.facts import Problem
-from slipstream_operator.loadtests.gather import Gathered, Gatherer, Memory
+from slipstream_operator.loadtests.gathering.gather import Gathered, Gatherer, Memory
 from slipstream_operator.loadtests.plannable import refusal
 from slipstream_operator.loadtests.target import Measurable
 from tests.fakes.fake_kube import FakeKube
@@ -36,7 +36,7 @@ async def gathered(*config_maps: dict[str, Any], data: dict[str, Any] | None = N
     await kube.create(LOAD_TEST, {"metadata": {"name": "t", "namespace": "n"}, "spec": spec})
     for one in config_maps:
         await kube.create(CONFIG_MAP, one)
-    found = await Gatherer(kube, RunnerClient()).gather("n", "t", Memory())
+    found = await Gatherer(kube, RunnerClient(), "cluster.local", lambda namespace, pool: [], lambda: 0.0, 1.0).gather("n", "t", Memory())
     assert found is not None
     return found
 

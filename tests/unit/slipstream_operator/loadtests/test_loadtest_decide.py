@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from slipstream_operator.loadtests import decide as d
-from slipstream_operator.loadtests.decide import decide
+from slipstream_operator.loadtests.asking.runkey import run_key
+from slipstream_operator.loadtests.deciding import actions as d
+from slipstream_operator.loadtests.deciding.decide import decide
 from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, Problem, RunnerFacts
-from slipstream_operator.loadtests.runkey import run_key
 
 SPEC: dict[str, Any] = {"stages": [{"name": "c10", "users": 10, "duration": "5s"}]}
 NOW = 1_000.0
@@ -65,10 +65,11 @@ def test_does_nothing_when_the_key_is_that_of_the_last_run() -> None:
 def test_runs_again_when_the_key_changes(change: dict[str, Any]) -> None:
     """`rerun` and whatever is measured make run 2."""
     facts = Facts(load_test(SPEC | change, run=1, runKey=run_key(SPEC), completionTime="2026-01-01T00:00:00Z"))
-    assert decide(facts, NOW).actions == (d.BeginRun(2, run_key(SPEC | change)),)
+    why = "Rerun" if "rerun" in change else "SpecChanged"
+    assert decide(facts, NOW).actions == (d.BeginRun(2, run_key(SPEC | change), why),)
 
 
-@pytest.mark.parametrize("field", ["suspend", "history", "ttlAfterFinished", "schedule"])
+@pytest.mark.parametrize("field", ["suspend", "history", "ttlAfterFinished", "schedule", "triggers", "queue", "activeDeadline"])
 def test_what_only_steers_runs_starts_none(field: str) -> None:
     """Suspending and taking it back, or keeping more history, is no reason to measure again."""
     assert run_key(SPEC | {field: "anything"}) == run_key(SPEC)
@@ -148,7 +149,10 @@ def test_suspending_a_run_aborts_the_runners_and_keeps_their_parts() -> None:
     running = in_progress(
         test=test, started_at=NOW - 3, abort_asked_at=NOW, runners=(runner(0, phase="Running"), runner(1, phase="Aborted"))
     )
-    assert decide(running, NOW).actions == (d.Abort((running.runners[0],)), d.Collect((running.runners[1],)))
+    assert decide(running, NOW).actions == (
+        d.Abort((running.runners[0],), "spec.suspend was set to true"),
+        d.Collect((running.runners[1],)),
+    )
     both = decide(replace(running, parts=frozenset({0, 1})), NOW)
     assert both.actions == (d.Conclude("Aborted", "spec.suspend was set to true; 2 of 2 parts"),)
 
@@ -157,6 +161,17 @@ def test_an_abort_before_the_start_removes_the_job() -> None:
     """Nothing was measured, so nothing is waited for."""
     test = load_test(SPEC | {"suspend": True}, run=1, runKey=run_key(SPEC))
     assert names(decide(in_progress(test=test), NOW)) == ["Conclude", "RemoveJob"]
+
+
+def test_a_broken_bound_ends_the_run_and_leaves_the_judgement_to_the_verdict() -> None:
+    """The runners hear the bound's own words, which their parts give back; the run's end has no cause of the operator's."""
+    broken = "threshold p95: latency.p95 is 900ms, at most 50ms"
+    facts = in_progress(started_at=NOW - 3, broken=broken, runners=(runner(0, phase="Running"), runner(1, phase="Running")))
+    decision = decide(facts, NOW)
+    assert decision.actions == (d.Abort(facts.runners, broken),)
+    assert decision.abort == broken
+    ended = replace(facts, broken="", abort_because=broken, abort_asked_at=NOW, parts=frozenset({0, 1}))
+    assert decide(ended, NOW + 1).actions == (d.Conclude(),)
 
 
 def test_an_abort_is_not_taken_back() -> None:

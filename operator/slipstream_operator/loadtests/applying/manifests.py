@@ -18,8 +18,11 @@ from slipstream_operator.names import FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_ROL
 PLAN_DIR: Final = "/etc/slipstream-plan"
 PLAN_FILE: Final = "plan.json"
 RESULT_FILE: Final = "result.json"
+TERMS_FILE: Final = "terms.json"  # in the plan's ConfigMap: on which terms the run is held
+MEASURED_FILE: Final = "measured"  # in the result's: what a later run is compared with
 LABEL_TEST: Final = "slipstream.dev/loadtest"
 LABEL_RUN: Final = "slipstream.dev/run"
+LABEL_OUTCOME: Final = "slipstream.dev/outcome"
 
 Manifest = dict[str, Any]
 
@@ -42,16 +45,16 @@ def object_name(test: str, run: int) -> str:
     return f"slipstream-lt-{test}-{run}"
 
 
-def plan_config_map(test: LoadTestFacts, run: int, plan: str) -> Manifest:
-    """The frozen plan of a run; it goes with the LoadTest."""
-    return _config_map(test, run, "plan", {PLAN_FILE: plan}) | {"immutable": True}
+def plan_config_map(test: LoadTestFacts, run: int, plan: str, terms: str) -> Manifest:
+    """The frozen plan of a run, and its terms; it goes with the LoadTest."""
+    return _config_map(test, run, "plan", {PLAN_FILE: plan, TERMS_FILE: terms}) | {"immutable": True}
 
 
-def result_config_map(test: LoadTestFacts, run: int, result: str, passed: bool) -> Manifest:
-    """What a run measured and how it was judged; outlives the Job, goes with the LoadTest."""
+def result_config_map(test: LoadTestFacts, run: int, result: str, measured: str, passed: bool) -> Manifest:
+    """What a run measured (`measured`: base64) and how it was judged; outlives the Job, goes with the LoadTest."""
     manifest = _config_map(test, run, "result", {RESULT_FILE: result})
-    manifest["metadata"]["labels"]["slipstream.dev/outcome"] = "passed" if passed else "failed"
-    return manifest
+    manifest["metadata"]["labels"][LABEL_OUTCOME] = "passed" if passed else "failed"
+    return manifest | ({"binaryData": {MEASURED_FILE: measured}} if measured else {})
 
 
 def _config_map(test: LoadTestFacts, run: int, suffix: str, data: dict[str, str]) -> Manifest:
@@ -63,8 +66,8 @@ def _config_map(test: LoadTestFacts, run: int, suffix: str, data: dict[str, str]
     }
 
 
-def job(test: LoadTestFacts, run: int, count: int, seconds: int, workload: str, pod: RunnerPod) -> Manifest:
-    """The Indexed Job: `count` runners, none replaced, all gone `seconds` after the start whatever happens."""
+def job(test: LoadTestFacts, run: int, count: int, seconds: int, workload: str, pod: RunnerPod, replacements: int = 0) -> Manifest:
+    """The Indexed Job: `count` runners, each replaced at most `replacements` times, all gone after `seconds` whatever happens."""
     labels = {LABEL_TEST: test.name, LABEL_RUN: str(run), LABEL_ROLE: ROLE_RUNNER} | ({LABEL_WORKLOAD: workload} if workload else {})
     return {
         "apiVersion": "batch/v1",
@@ -74,8 +77,8 @@ def job(test: LoadTestFacts, run: int, count: int, seconds: int, workload: str, 
             "completionMode": "Indexed",
             "completions": count,
             "parallelism": count,
-            # A replaced runner would measure another stretch of time: losing one makes the run inconclusive instead.
-            "backoffLimitPerIndex": 0,
+            # A runner that replaces another after the start would measure another stretch of time: it is told no start.
+            "backoffLimitPerIndex": replacements,
             "maxFailedIndexes": count,
             "podReplacementPolicy": "Failed",
             "activeDeadlineSeconds": seconds,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,9 @@ from slipstream_loadtest.measured.part import Part, decode_part
 from slipstream_loadtest.plan.model import Plan, plan_hash
 from slipstream_loadtest.report.document import as_json
 from slipstream_loadtest.report.status import as_status
-from slipstream_operator.loadtests.decide import Conclude
+from slipstream_operator.loadtests.applying.results import packed
+from slipstream_operator.loadtests.deciding.actions import Conclude
+from slipstream_operator.loadtests.judging import BROKEN, Baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +29,33 @@ class Outcome:
     figures: dict[str, Any]
     document: str
     plan_hash: str
+    measured: str = ""  # for comparisons of later runs, as results.py packs it
 
 
-def outcome(plan: Plan, run: str, encoded: Iterable[bytes], end: Conclude) -> Outcome:
-    """Merges and judges. A run that ended by a cause of its own is never more than Inconclusive, whatever its parts say."""
+def outcome(
+    plan: Plan,
+    run: str,
+    encoded: Iterable[bytes],
+    end: Conclude,
+    baseline: Baseline | None = None,
+    records: Mapping[str, Any] | None = None,
+) -> Outcome:
+    """Merges and judges. A run that ended by a cause of its own is never more than Inconclusive, whatever its parts say.
+
+    `records`: what the operator knows besides (why it began, policies in force, counters of sidecars), stored with the result.
+    """
     parts, unlike = _parts(encoded, plan_hash(plan))
     result = merge(plan, parts, run)
-    verdict = judge(plan, result)
+    verdict = judge(plan, result, baseline)
     causes = [Reason(code=end.cause, message=end.message)] if end.cause else []
     causes += [Reason(code="UnlikeParts", message=message) for message in unlike]
-    if result.aborted and end.cause != "Aborted":  # nobody asked the run to end: a runner was stopped, by its node or by hand
+    stopped = result.aborted and not result.aborted.startswith(BROKEN) and end.cause not in ("Aborted", "RunnerLost")
+    if stopped:  # nobody asked the run to end: a runner was stopped, by its node or by hand
         causes.append(Reason(code="RunnerStopped", message=f"a runner ended early: {result.aborted}"))
     if causes:
         verdict = msgspec.structs.replace(verdict, result="Inconclusive", reasons=(*causes, *_other(verdict)))
-    document = as_json(plan, result, verdict)
-    return Outcome(verdict, as_status(plan, result, verdict), json.dumps(document, separators=(",", ":")), plan_hash(plan))
+    document = json.dumps(as_json(plan, result, verdict) | dict(records or {}), separators=(",", ":"))
+    return Outcome(verdict, as_status(plan, result, verdict), document, plan_hash(plan), packed(result))
 
 
 def stored(plan: Plan, document: str) -> Outcome:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 
 from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
@@ -17,12 +18,16 @@ from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.errors import NotFound
 from slipstream_operator.kube.client import Kube, Object
 from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL, JOB, LOAD_TEST, POD, Kind
-from slipstream_operator.loadtests.client import Progress, RunnerClient, RunnerState
+from slipstream_operator.loadtests.applying.manifests import LABEL_RUN, LABEL_TEST, PLAN_FILE, RESULT_FILE, TERMS_FILE, object_name
+from slipstream_operator.loadtests.asking.schedule import BadSchedule, check
+from slipstream_operator.loadtests.asking.turns import InLine, in_line
+from slipstream_operator.loadtests.client import RunnerClient, RunnerState
 from slipstream_operator.loadtests.config_maps import resolved
-from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, Problem, RunnerFacts
-from slipstream_operator.loadtests.manifests import LABEL_RUN, LABEL_TEST, PLAN_FILE, RESULT_FILE, object_name
+from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, Problem, RunnerFacts, Surroundings, Terms
+from slipstream_operator.loadtests.gathering.around import Policies, surroundings, terms
+from slipstream_operator.loadtests.gathering.live import NOTHING, Live, live
+from slipstream_operator.loadtests.gathering.pods import oldest_first, runner_facts
 from slipstream_operator.loadtests.plannable import refusal
-from slipstream_operator.loadtests.pods import oldest_first, runner_facts
 from slipstream_operator.loadtests.target import Measurable, measurable
 
 
@@ -34,6 +39,15 @@ class Memory:
     parts: dict[int, bytes] = field(default_factory=dict)
     lost: set[int] = field(default_factory=set)
     abort_asked_at: float | None = None
+    abort_because: str = ""
+    unfinished: dict[int, bytes] = field(default_factory=dict)  # index → part of a run that lasts, as far as it goes
+    unfinished_at: float = 0.0  # unix seconds
+    shown_at: float = 0.0  # unix seconds, of the last live figures in the status
+
+    def of_run(self, run: int) -> None:
+        """Forgets another run."""
+        if self.run != run:
+            self.__init__(run=run)  # type: ignore[misc]  # all of it, whatever comes to be added
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +59,17 @@ class Gathered:
     target: Measurable | None
     plan: Plan | None = None
     result: str = ""  # the stored result, as JSON
-    progress: str = ""
+    live: Live = NOTHING
 
 
 class Gatherer:
-    """One per process. `cluster_domain`: not empty when URLs outside of it are refused."""
+    """One per process. `cluster_domain`: not empty when URLs outside of it are refused; `policies`: those on a pool; `wall`: unix s."""
 
-    def __init__(self, kube: Kube, client: RunnerClient, cluster_domain: str = "") -> None:
+    def __init__(
+        self, kube: Kube, client: RunnerClient, cluster_domain: str, policies: Policies, wall: Callable[[], float], live_interval: float
+    ) -> None:
         self._kube, self._client, self._cluster_domain = kube, client, cluster_domain
+        self._policies, self._wall, self._live_interval = policies, wall, live_interval
 
     async def gather(self, namespace: str, name: str, memory: Memory) -> Gathered | None:
         """Everything about a LoadTest; None when it is gone. Forgets another run's memory."""
@@ -60,16 +77,20 @@ class Gatherer:
         if thing is None or thing["metadata"].get("deletionTimestamp"):
             return None
         test = _test(thing)
-        if memory.run != test.run:
-            memory.run, memory.abort_asked_at = test.run, None
-            memory.parts.clear()
-            memory.lost.clear()
+        memory.of_run(test.run)
         spec, target = await self._target(test)
+        around = await surroundings(self._kube, namespace, spec, _found(target), self._policies)
         if not test.key:
-            return Gathered(_facts(test, target, spec), spec, _found(target))
-        return await self._of_run(test, spec, target, memory)
+            return Gathered(_facts(test, target, spec, around), spec, _found(target))
+        return await self._of_run(test, spec, target, around, memory)
 
-    async def _of_run(self, test: LoadTestFacts, spec: LoadTestSpec | None, target: Measurable | Problem, memory: Memory) -> Gathered:
+    async def others(self, test: LoadTestFacts) -> tuple[InLine, ...]:
+        """Who runs or waits in the same queue, read anew."""
+        return in_line(await self._kube.list(LOAD_TEST, test.namespace), test.name, test.spec)
+
+    async def _of_run(
+        self, test: LoadTestFacts, spec: LoadTestSpec | None, target: Measurable | Problem, around: Surroundings, memory: Memory
+    ) -> Gathered:
         name = object_name(test.name, test.run)
         job, plan_map, result_map = await asyncio.gather(
             self._maybe(JOB, test.namespace, name),
@@ -78,21 +99,55 @@ class Gatherer:
         )
         plan = decode_plan(plan_map["data"][PLAN_FILE].encode()) if plan_map is not None else None
         runners, states = await self._runners(test) if job is not None else ((), ())
+        started = _started(test, runners)
+        shown = await self._live(test, plan, runners, states, started, memory)
+        frozen = (plan_map or {}).get("data", {}).get(TERMS_FILE)
         facts = _facts(
             test,
             target,
             spec,
+            around,
+            terms=msgspec.json.decode(frozen, type=Terms) if frozen else terms(spec) if spec is not None else Terms(),
+            broken=shown.broken,
             job=_job(job),
             plan_stored=plan is not None,
             result_stored=result_map is not None,
             runners=runners,
             wanted=plan.runners if plan is not None else 1,
             duration=plan.longest_ms / 1000 if plan is not None else 0.0,
-            started_at=_started(test, runners),
+            started_at=started,
             begun_at=_unix(test.status.get("beginTime")),
         )
         stored = result_map["data"][RESULT_FILE] if result_map is not None else ""
-        return Gathered(facts, spec, _found(target), plan, stored, _progress([s.progress for s in states if s.progress is not None]))
+        return Gathered(facts, spec, _found(target), plan, stored, shown)
+
+    async def _live(
+        self,
+        test: LoadTestFacts,
+        plan: Plan | None,
+        runners: Sequence[RunnerFacts],
+        states: Sequence[RunnerState],
+        started: float | None,
+        memory: Memory,
+    ) -> Live:
+        """Each second where a bound may end the run, else as often as the status shows it: parts of thousands of users are large."""
+        now = self._wall()
+        if plan is None or started is None or now < started or test.status.get("completionTime"):
+            return Live()
+        going = [r for r in runners if r.phase == "Running"]
+        if any(threshold.abort for threshold in plan.thresholds) or now >= memory.unfinished_at + self._live_interval:
+            memory.unfinished_at = now
+            parts = await asyncio.gather(*(self._so_far(runner) for runner in going))
+            memory.unfinished |= {r.index: part for r, part in zip(going, parts, strict=True) if part is not None}
+        known = {**memory.unfinished, **memory.parts}
+        moments = [s.progress for s in states if s.progress is not None]
+        return live(plan, f"{test.uid}/{test.run}", known.values(), moments, round((now - started) * 1000))
+
+    async def _so_far(self, runner: RunnerFacts) -> bytes | None:
+        try:
+            return await self._client.so_far(runner.ip)
+        except Unreachable:
+            return None
 
     async def _runners(self, test: LoadTestFacts) -> tuple[tuple[RunnerFacts, ...], tuple[RunnerState, ...]]:
         pods = await self._kube.list(POD, test.namespace, labels=f"{LABEL_TEST}={test.name},{LABEL_RUN}={test.run}")
@@ -124,7 +179,18 @@ class Gatherer:
                 pools.append((pool["metadata"]["name"], ConnectionPoolSpec.model_validate(pool["spec"])))
         target = measurable(test.namespace, spec, pools, self._cluster_domain)
         target = await resolved(spec, target, lambda name: self._maybe(CONFIG_MAP, test.namespace, name))
+        target = await self._compared(test, spec, target)
         return spec, _plannable(test, spec, target)
+
+    async def _compared(self, test: LoadTestFacts, spec: LoadTestSpec, target: Measurable | Problem) -> Measurable | Problem:
+        """The target, unless the result that it is to be compared with isn't there."""
+        asked = spec.comparison
+        if isinstance(target, Problem) or asked.baseline != "Result" or asked.result_ref is None:
+            return target
+        if await self._maybe(CONFIG_MAP, test.namespace, asked.result_ref.name) is not None:
+            return target
+        message = f"spec.comparison.resultRef: there is no ConfigMap {asked.result_ref.name}: status.history names those there are"
+        return Problem("ResolvedRefs", "BaselineNotFound", message)
 
     async def _maybe(self, kind: Kind, namespace: str, name: str) -> Object | None:
         try:
@@ -135,8 +201,14 @@ class Gatherer:
 
 def _plannable(test: LoadTestFacts, spec: LoadTestSpec, target: Measurable | Problem) -> Measurable | Problem:
     """What no schema can say: bounds of the wrong unit, templates without data. Told before a run, not by one."""
-    if isinstance(target, Measurable) and (refused := refusal(test.name, test.namespace, spec, target)):
-        return Problem("Accepted", "Invalid", refused)
+    if isinstance(target, Measurable):
+        try:
+            if spec.schedule is not None:
+                check(spec.schedule.cron, spec.schedule.time_zone)
+        except BadSchedule as error:
+            return Problem("Accepted", "Invalid", str(error))
+        if refused := refusal(test.name, test.namespace, spec, target):
+            return Problem("Accepted", "Invalid", refused)
     return target
 
 
@@ -153,9 +225,9 @@ def _test(thing: Object) -> LoadTestFacts:
     )
 
 
-def _facts(test: LoadTestFacts, target: Measurable | Problem, spec: LoadTestSpec | None, **known: Any) -> Facts:
+def _facts(test: LoadTestFacts, target: Measurable | Problem, spec: LoadTestSpec | None, around: Surroundings, **known: Any) -> Facts:
     ttl = parse_duration(spec.ttl_after_finished) / 1000 if spec is not None else 3600.0
-    return Facts(test, problem=target if isinstance(target, Problem) else None, ttl_after_finished=ttl, **known)
+    return Facts(test, problem=target if isinstance(target, Problem) else None, around=around, ttl_after_finished=ttl, **known)
 
 
 def _found(target: Measurable | Problem) -> Measurable | None:
@@ -180,13 +252,6 @@ def _started(test: LoadTestFacts, runners: Sequence[RunnerFacts]) -> float | Non
     """The common start as a runner knows it, exact, or as the status has it, in whole seconds."""
     told = next((r.start_at for r in runners if r.start_at is not None), None)
     return told if told is not None else _unix(test.status.get("startTime"))
-
-
-def _progress(moments: Sequence[Progress]) -> str:
-    if not moments:
-        return ""
-    first, rps = moments[0], sum(moment.rps for moment in moments)
-    return " ".join(word for word in (first.kind, first.stage, first.target, f"{rps:.0f}/s") if word)
 
 
 def _unix(stamp: Any) -> float | None:
