@@ -120,11 +120,14 @@ def locust() -> Contender:
         script.write_text(LOCUST_FILE % PATH)
         command = [str(binary), "-f", str(script), "--headless", "-u", str(users), "-r", str(users), "-t", f"{round(seconds)}s"]
         printed, cpu = _run([*command, "-H", url, "--json", "--only-summary", "--loglevel", "ERROR"])
-        return json.loads(printed[printed.index("[") :])[0], cpu
+        paths = json.loads(printed[printed.index("[") :])
+        return paths[0] if paths else {"num_requests": 0}, cpu  # a short run on a busy machine may end before its first answer
 
     def contend(url: str, users: int, seconds: float) -> Measured:
         short, cpu_short = run(url, users, 1)
         long, cpu_long = run(url, users, 1 + seconds)
+        if not long["num_requests"]:
+            raise SystemExit("locust made no request: the machine is too busy, or --seconds too short")
         requests = long["num_requests"] - short["num_requests"]
         elapsed = long["last_request_timestamp"] - long["start_time"]
         return Measured(long["num_requests"] / elapsed, max(1e-9, cpu_long - cpu_short) / max(1, requests) * 1e6)
