@@ -45,12 +45,12 @@ def few(plan: Plan, other: Plan | None = None) -> str:
         return ""
     needed = repeats_needed(1 - plan.comparison.confidence, rows(plan))
     mine = repeats(plan, plan.candidate)
-    how = f"can't show a difference at {plan.comparison.confidence:.0%} confidence in {rows(plan)} rows"
+    how = f"can't show a difference at {plan.comparison.confidence:.0%} confidence in {_count(rows(plan), 'row')}"
     if mine < needed:
-        return f"{mine} repeats {how}: set repeats to at least {needed}"
+        return f"{_count(mine, 'repeat')} {how}: set repeats to at least {needed}"
     theirs = needed if other is None else repeats(other, other.candidate)
     if theirs < needed:
-        return f"the baseline's {theirs} repeats {how}: run it again with repeats of at least {needed}"
+        return f"the baseline's {_count(theirs, 'repeat')} {how}: run it again with repeats of at least {needed}"
     return ""
 
 
@@ -100,6 +100,10 @@ def _differences(path: str, mine: Any, theirs: Any) -> Iterator[tuple[str, Any, 
             yield from _differences(f"{path}.{name}" if path else name, mine.get(name), theirs.get(name))
     elif mine != theirs:
         yield path, mine, theirs
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def _short(value: Any) -> str:

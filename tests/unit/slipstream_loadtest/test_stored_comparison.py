@@ -71,7 +71,7 @@ def test_trap_t23_a_baseline_with_too_few_repeats_is_inconclusive_and_says_how_m
     plan, earlier = stored(6), stored(theirs)
     verdict = judged(plan, 20, (earlier, measured(earlier, 10)))
     assert (verdict.result, codes(verdict)[0]) == ("Inconclusive", "TooFewRepeats")
-    assert f"the baseline's {theirs} repeats can't show" in verdict.reasons[0].message
+    assert f"the baseline's {theirs} repeat{'' if theirs == 1 else 's'} can't show" in verdict.reasons[0].message
     assert "run it again with repeats of at least 4" in verdict.reasons[0].message
     assert {row.result for row in verdict.comparison} == {"Inconclusive"}
 
@@ -81,7 +81,7 @@ def test_trap_t23_a_run_of_one_repeat_shows_nothing() -> None:
     plan, earlier = stored(1), stored(6)
     verdict = judged(plan, 20, (earlier, measured(earlier, 10)))
     assert verdict.result == "Inconclusive"
-    assert "1 repeats can't show a difference at 95% confidence in 1 rows: set repeats to at least 4" in verdict.reasons[0].message
+    assert "1 repeat can't show a difference at 95% confidence in 1 row: set repeats to at least 4" in verdict.reasons[0].message
 
 
 @pytest.mark.parametrize(("metrics", "needed"), [(1, 4), (2, 5), (6, 5), (7, 6)])
