@@ -48,6 +48,28 @@ def test_growth_above_the_limit_fails() -> None:
     assert row.message == "latency.p95 +150% from l200 (12ms) to l300 (30ms)"
 
 
+def test_an_increase_within_the_sampling_error_is_inconclusive() -> None:
+    """Forty answers that spread widely have no p95 to speak of; ten thousand of the same kind have one."""
+    plan = levels_plan(100, 200)
+
+    def spread(count: int, factor: float) -> SeriesPart:
+        return a_series(plan, [factor * (5 + 25 * ((7919 * at) % count) / count) for at in range(count)])
+
+    few = row_of(plan, spread(40, 1.0), spread(40, 1.55))
+    assert few.result == "Inconclusive"
+    assert "hold each level longer" in few.message
+    assert row_of(plan, spread(10_000, 1.0), spread(10_000, 1.6)).result == "Failed"
+    assert row_of(plan, spread(10_000, 1.0), spread(10_000, 1.4)).result == "Passed"
+
+
+def test_a_control_that_sampling_hides_takes_the_pass_away() -> None:
+    """With twenty answers a level raised by twice the limit doesn't stand out."""
+    plan = levels_plan(100, 200)
+    few = [a_series(plan, [1.0 * at * at for at in range(1, 11)]) for _ in range(2)]
+    row = row_of(plan, *few)
+    assert (row.result, row.control) == ("Inconclusive", "Missed")
+
+
 def test_levels_go_by_load_and_not_by_their_place() -> None:
     """Stages may come in any order; a fall is no growth."""
     plan = levels_plan(300, 100, 200)
