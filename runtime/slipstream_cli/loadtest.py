@@ -55,8 +55,10 @@ def loadtest(
         fail(str(error))
     finished = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     found = as_report(measured.plan, measured.result, measured.verdict, finished_at=finished, unenforced=not_enforced(test))
-    show(found)
-    write(found, wanted)
+    try:
+        write(found, wanted)  # first: a reader of standard output who leaves takes no file away
+    finally:
+        show(found)
     raise typer.Exit(int(exit_code(found)))
 
 

@@ -40,11 +40,11 @@ def report(
     files = Files(html=html, junit=junit, prometheus=prometheus)
     check(files)
     found = _load(place, Cluster(namespace, context))
+    write(found, files)
     if as_json:
         out.out(document(found), end="")
     else:
         show(found)
-    write(found, files)
     raise typer.Exit(int(exit_code(found)))
 
 

@@ -90,7 +90,7 @@ def read_report(text: str | bytes) -> Report:
 
 
 def _of_this_version(document: dict[str, Any]) -> dict[str, Any]:
-    """Figures and verdict of each release are readable; plan or result of another can't be computed with: it is left out by name."""
+    """Figures of every release are readable; a plan or a result of another version can't be computed with, and is left out by name."""
     current = {"plan": PLAN_VERSION, "measured": RESULT_VERSION}
     other = [name for name, wanted in current.items() if isinstance(document.get(name), dict) and document[name].get("version") != wanted]
     said = [f"{name} (of version {document[name].get('version')}, this one reads {current[name]})" for name in other]

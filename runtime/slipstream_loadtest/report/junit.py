@@ -15,7 +15,7 @@ from slipstream_loadtest.judged.verdict import CheckRow
 from slipstream_loadtest.plan.units import show, show_change
 from slipstream_loadtest.report.escape import clean, esc
 from slipstream_loadtest.report.model import Report
-from slipstream_loadtest.report.text import interval
+from slipstream_loadtest.report.text import interval, scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,7 @@ def as_junit(report: Report) -> str:
 
 def cases_of(report: Report) -> list[Case]:
     """In the order of the report."""
-    enforced = {bound.name: bound.enforce for bound in report.plan.thresholds} if report.plan is not None else {}
-    cases = [_threshold(row, enforced.get(row.name, True)) for row in report.thresholds]
+    cases = [_threshold(row) for row in report.thresholds]
     gate = report.plan is not None and report.plan.comparison.enforce
     cases += [_compared(row, gate) for row in report.comparison]
     cases += [_checked(row) for row in report.checks]
@@ -60,13 +59,13 @@ def _measurement(report: Report, cases: list[Case]) -> Case:
     return Case("measurement", "measurement", "failed", f"{report.result}: {first.message}", first.code, said)
 
 
-def _threshold(row: ThresholdRow, enforced: bool) -> Case:
-    name = f"{row.name}: {row.metric} {row.limit}" + (f" ({row.stage})" if row.stage else "")
+def _threshold(row: ThresholdRow) -> Case:
+    name = f"{row.name}: {row.metric} {row.limit}" + (f" ({scope(row)})" if scope(row) != "all" else "")
     said = f"observed {show(row.observed, row.unit)}, {row.limit}, {row.samples} samples"
     if row.result == "Passed":
         return Case("thresholds", name, "passed", said=said)
     if row.result == "Failed":
-        return Case("thresholds", name, "failed" if enforced else "skipped", f"{row.metric} is {said}", "Failed", said)
+        return Case("thresholds", name, "failed" if row.enforce else "skipped", f"{row.metric} is {said}", "Failed", said)
     return Case("thresholds", name, "skipped", row.message or f"{row.result}: {said}", row.result, said)
 
 

@@ -7,7 +7,8 @@ from typing import Final
 import msgspec
 
 from slipstream_loadtest.judged.comparison import ComparisonRow
-from slipstream_loadtest.plan.units import Unit, show, show_change
+from slipstream_loadtest.judged.thresholds import ThresholdRow
+from slipstream_loadtest.plan.units import Unit, show, show_change, show_ms
 from slipstream_loadtest.report.model import Report, StageFigures
 
 _STAGES: Final = ("stage", "load", "target", "rps", "p50", "p95", "p99", "errors", "wrong", "hits", "reuse")
@@ -23,7 +24,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
 
 def as_text(report: Report) -> tuple[Table, ...]:
     """Tables for a terminal: stages, comparison, thresholds, checks, verdict; empty ones are left out."""
-    thresholds = tuple((t.name, t.metric, t.stage or "all", show(t.observed, t.unit), t.limit, t.result) for t in report.thresholds)
+    thresholds = tuple((t.name, t.metric, scope(t), show(t.observed, t.unit), t.limit, outcome(t)) for t in report.thresholds)
     checks = tuple((c.name, c.observed or "-", c.limit or "-", c.detectable or "-", c.control, c.result) for c in report.checks)
     tables = (
         Table(title="Stages", columns=_STAGES, rows=tuple(map(stage_row, report.stages))),
@@ -33,6 +34,17 @@ def as_text(report: Report) -> tuple[Table, ...]:
         Table(title=report.result, columns=("reason", "message"), rows=tuple((r.code, r.message) for r in report.reasons)),
     )
     return tuple(table for table in tables if table.rows)
+
+
+def scope(row: ThresholdRow) -> str:
+    """What a bound is about: `c10 / read / get, in every 10s`; all where it is about everything."""
+    where = " / ".join(filter(None, (row.stage, row.scenario, row.step))) or "all"
+    return f"{where}, in every {show_ms(row.window_ms)}" if row.window_ms else where
+
+
+def outcome(row: ThresholdRow) -> str:
+    """A broken bound that fails nothing says so."""
+    return row.result if row.enforce else f"{row.result} (reported)"
 
 
 def stage_row(stage: StageFigures) -> tuple[str, ...]:
@@ -64,7 +76,13 @@ def interval(row: ComparisonRow) -> str:
     return "-" if row.interval is None else f"{show_change(row.interval[0])} … {show_change(row.interval[1])}"
 
 
+def probability(row: ComparisonRow) -> str:
+    """Of the rank test after Holm's correction, which the judgement goes by."""
+    p = row.p_adjusted if row.p_adjusted is not None else row.p
+    return "-" if p is None else f"{p:.3f}"
+
+
 def _comparison_row(row: ComparisonRow) -> tuple[str, ...]:
     figures = (show(row.baseline, row.unit), show(row.candidate, row.unit), show_change(row.change), interval(row))
     result = f"{row.result} ({row.message})" if row.message else row.result
-    return (row.metric, row.stage, *figures, "-" if row.p is None else f"{row.p:.3f}", result)
+    return (row.metric, row.stage, *figures, probability(row), result)

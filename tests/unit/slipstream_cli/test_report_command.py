@@ -165,3 +165,15 @@ def test_compare_of_a_slower_run_is_exit_code_99(tmp_path: Path) -> None:
     assert found.exit_code == 99, found.output
     assert "Regressed" in found.stdout
     assert invoke("compare", slow, fast).exit_code == 0
+
+
+def test_files_are_written_even_if_nobody_reads_the_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`| head` closes standard output early."""
+
+    def leave(found: Report) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr("slipstream_cli.report.show", leave)
+    found = invoke("report", store(tmp_path, golden_report()), "--html", str(tmp_path / "out.html"))
+    assert isinstance(found.exception, BrokenPipeError)
+    assert (tmp_path / "out.html").exists()

@@ -219,3 +219,16 @@ def test_the_guide_names_every_metric() -> None:
     }
     texts = as_prometheus(compared_report()) + as_prometheus(golden_report())
     assert told == {line.split()[2] for line in texts.splitlines() if line.startswith("# TYPE")}
+
+
+def test_a_window_and_a_bound_that_is_only_reported_are_told() -> None:
+    """Where and since when it was broken, what it is about, and that it fails nothing."""
+    report = golden_report()
+    scoped = {"scenario": "read", "step": "get", "window_ms": 10_000, "stretches": 6, "broken_stretches": 2, "first_breach_at_ms": 40_000}
+    row = replace(report.thresholds[0], result="Failed", enforce=False, **scoped)
+    report = replace(report, thresholds=(row,))
+    assert outcomes(report)["p95"] == "skipped"
+    page = as_html(report)
+    for said in ("s / read / get, in every 10s", "2 of 6 stretches; first at 40s; reported, fails nothing"):
+        assert said in page, said
+    assert "Failed (reported)" in tables(report)

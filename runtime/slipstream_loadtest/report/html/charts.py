@@ -16,6 +16,7 @@ from slipstream_loadtest.report.html.series import PERCENTILES, Curve, Moment, S
 from slipstream_loadtest.report.html.svg import Band, Line, interval, line_chart, stacked
 from slipstream_loadtest.report.model import Report
 from slipstream_loadtest.report.text import interval as shown_interval
+from slipstream_loadtest.report.text import probability
 
 MAX_LINES: Final = 6  # that can be told apart by colour and dashes
 _CALL: Final = {"queue": "Queue", "connect": "Connect", "tls": "TLS", "first_byte": "First byte", "last_byte": "Last byte"}
@@ -145,12 +146,12 @@ def _comparison_table(report: Report) -> str:
             row.stage,
             row.metric,
             *(show(row.baseline, row.unit), show(row.candidate, row.unit), show_change(row.change), shown_interval(row)),
-            "-" if row.p is None else f"{row.p:.3f}",
+            probability(row),
             row.repeats,
         )
         for row in report.comparison
     ]
-    columns = ("stage", "metric", "baseline", "this run", "change", f"{confidence}interval", "p", "repeats")
+    columns = ("stage", "metric", "baseline", "this run", "change", f"{confidence}interval", "p (Holm)", "repeats")
     return table("Comparison", columns, rows, frozenset({1}))
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from slipstream_loadtest.judged.thresholds import ThresholdRow
 from slipstream_loadtest.plan.units import show, show_number
 from slipstream_loadtest.report.escape import esc
 from slipstream_loadtest.report.html.parts import Cell, Html, bullets, folded, mark, section, table, with_message
 from slipstream_loadtest.report.html.scale import clock
 from slipstream_loadtest.report.model import PhaseFigures, Report, StageFigures
-from slipstream_loadtest.report.text import quantile
+from slipstream_loadtest.report.text import quantile, scope
 
 _MIB = 2**20
 
@@ -40,11 +41,18 @@ def summary_figures(report: Report) -> str:
 
 def threshold_section(report: Report) -> str:
     rows = [
-        (t.name, t.metric, t.stage or "all stages", with_message(t.result, t.message), show(t.observed, t.unit), t.limit, f"{t.samples:,}")
+        (t.name, t.metric, scope(t), with_message(t.result, _why(t)), show(t.observed, t.unit), t.limit, f"{t.samples:,}")
         for t in report.thresholds
     ]
-    columns = ("threshold", "metric", "stage", "result", "observed", "limit", "samples")
+    columns = ("threshold", "metric", "of", "result", "observed", "limit", "samples")
     return section("Thresholds", table("Bounds of this test", columns, rows, frozenset({1, 2, 3, 5})) if rows else "")
+
+
+def _why(row: ThresholdRow) -> str:
+    """Since when a window was broken, and that a bound is only reported."""
+    broken = f"{row.broken_stretches} of {row.stretches} stretches" if row.broken_stretches else ""
+    since = f"first at {clock(row.first_breach_at_ms)}" if row.first_breach_at_ms is not None else ""
+    return "; ".join(filter(None, (row.message, broken, since, "" if row.enforce else "reported, fails nothing")))
 
 
 def check_section(report: Report) -> str:
@@ -167,6 +175,10 @@ def _unmeasured(report: Report) -> list[str]:
     said += (
         [f"Lost runners: {', '.join(map(str, lost))} of {report.runners.wanted}; their load is missing from all figures."] if lost else []
     )
+    if report.measured is not None:
+        cut, refused = report.measured.cut, report.measured.refused
+        said += [f"Runners {', '.join(map(str, cut))} ended early: only what they had measured by then is in the figures."] if cut else []
+        said += [f"A part of {one.name} takes no part: {one.why}." for one in refused]
     for name, why in (
         ("censored", "calls were still running at the end: their time is only known to be at least what it was by then"),
         ("dropped", "calls of the planned load were never sent"),
