@@ -48,6 +48,24 @@ class CacheKey(Part, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
 
 
+class Batch(Part, frozen=True, kw_only=True):
+    """An endpoint that answers many reads of a rule at once; with items in the Body it is asked by POST, else by GET.
+
+    `answers` is the dotted path of what holds the answers, empty for the body itself."""
+
+    item: str
+    item_in: Literal["Path", "Query"] = "Path"
+    item_type: Literal["String", "Integer"] = "String"
+    path: str
+    items: str = "ids"
+    items_in: Literal["Query", "RepeatedQuery", "Body"] = "Query"
+    answers: str = ""
+    answers_by: Literal["Order", "Id", "Key"] = "Order"
+    id_field: str = "id"
+    max_size: int = 100
+    max_wait_ms: int = 50
+
+
 class CacheRule(Part, frozen=True, kw_only=True):
     """Answers to store. `store` names a StoreConfig of the same RuntimeConfig; tags are shared by all rules of the pool."""
 
@@ -67,6 +85,7 @@ class CacheRule(Part, frozen=True, kw_only=True):
     key: CacheKey = CacheKey()
     upstream_directives: Literal["Honor", "Ignore"] = "Honor"
     tags: tuple[str, ...] = ()
+    batch: Batch | None = None
 
 
 class Invalidation(Part, frozen=True, kw_only=True):

@@ -61,6 +61,8 @@ class CacheFigures(Part, frozen=True, kw_only=True):
     stale: int = 0
     coalesced: int = 0
     bypass: int = 0
+    batches: int = 0  # calls to a batch endpoint
+    batched: int = 0  # of the misses: answered by one of them
     revalidated: int = 0  # of the misses: the upstream confirmed what was stored
     refreshed: int = 0  # in the background, while a stale answer was served
     would_stale: int = 0  # Shadow: hits that would have differed from the upstream's answer

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from slipstream_api import config as c
 from slipstream_api.fallbacks import DeadEnd
 from slipstream_api.models import CachePolicySpec, CircuitBreakerSpec, ConnectionPoolSpec
-from slipstream_api.models.cachepolicy import CacheRule, Invalidation
+from slipstream_api.models.cachepolicy import Batch, CacheRule, Invalidation
 from slipstream_api.models.circuitbreaker import BreakerRule, Fallback
 from slipstream_api.models.match import HttpMatch, Match
 from slipstream_api.scalars import parse_duration, parse_quantity
@@ -55,6 +55,23 @@ def cache_rule(rule: CacheRule, policy: str, mode: c.Mode) -> c.CacheRule:
         key=c.CacheKey(query=rule.key.query, headers=_lower(rule.key.headers)),
         upstream_directives=rule.upstream_directives,
         tags=tuple(sorted(rule.tags)),
+        batch=None if rule.batch is None else _batch(rule.batch),
+    )
+
+
+def _batch(batch: Batch) -> c.Batch:
+    return c.Batch(
+        item=batch.item,
+        item_in=batch.item_in,
+        item_type=batch.item_type,
+        path=batch.path,
+        items=batch.items,
+        items_in=batch.items_in,
+        answers=batch.answers,
+        answers_by=batch.answers_by,
+        id_field=batch.id_field,
+        max_size=batch.max_size,
+        max_wait_ms=parse_duration(batch.max_wait),
     )
 
 

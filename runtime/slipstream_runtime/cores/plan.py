@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from slipstream_api import config
+from slipstream_runtime.cores.batch import BatchPlan
 from slipstream_runtime.cores.generations import Generations
 from slipstream_runtime.cores.grace import GraceRule
 from slipstream_runtime.cores.identity import Interest
@@ -18,7 +19,8 @@ SECRET_BYTES: Final = 32  # of blake2b's key, at most 64
 class CacheCounters:
     """Figures of one policy on one pool; the store counts the last four, the data path the rest."""
 
-    __slots__ = ("bypass", "bytes", "coalesced", "entries", "evictions", "hits", "misses", "refreshed", "rejected", "revalidated", "stale",
+    __slots__ = ("batched", "batches",
+                 "bypass", "bytes", "coalesced", "entries", "evictions", "hits", "misses", "refreshed", "rejected", "revalidated", "stale",
                  "stored", "would_leak", "would_stale")  # fmt: skip
 
     def __init__(self) -> None:
@@ -26,6 +28,8 @@ class CacheCounters:
         self.misses: int = 0
         self.stale: int = 0
         self.coalesced: int = 0
+        self.batches: int = 0  # calls to a batch endpoint
+        self.batched: int = 0  # of the misses: answered by one of them
         self.bypass: int = 0
         self.rejected: int = 0  # answers that may not be stored
         self.revalidated: int = 0  # of the misses: the upstream said that the stored answer is still right
@@ -86,6 +90,7 @@ class CachePlan:
     """One cache rule of one pool. `identity` covers what makes stored answers interchangeable; lives and modes may change under them."""
 
     __slots__ = (
+        "batch",
         "cache",
         "counters",
         "enforce",
@@ -117,6 +122,7 @@ class CachePlan:
         self.jitter: float = rule.ttl_jitter_percent / 100
         self.negative_ttl: float = rule.negative_ttl_ms / 1_000
         self.min_latency: float = rule.min_latency_ms / 1_000
+        self.batch: BatchPlan | None = None if rule.batch is None or not self.enforce else BatchPlan(rule, rule.batch)
         self.grace = GraceRule(rule)
         self.scope: int = cache.generations.tag(f"\0{rule.name}")  # of this rule's answers alone; no tag of a policy begins so
         self.tags: tuple[int, ...] = (self.scope, *(cache.generations.tag(tag) for tag in rule.tags))

@@ -13,6 +13,7 @@ from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.cores.store import Entry, Store
 from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.batching import BatchedExchange
 from slipstream_runtime.proxy.bypass import BypassExchange
 from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.client import Client
@@ -69,6 +70,9 @@ def read(
         plan.counters.misses += 1
         return begun(BypassExchange(service, client, head, operation, True, URI_MISS if entry is None else STALE, ""), b"", True, now)
     if entry is None:
+        item = None if plan.batch is None or operation.writes or request.conditional else plan.batch.item(head.line.path, head.line.target)
+        if item is not None:
+            return begun(BatchedExchange(service, client, head, operation, plan, store, request, item), b"", True, now)
         return begun(CachedExchange(service, client, head, operation, plan, store, request), b"", True, now)
     return begun(ValidatingExchange(service, client, head, operation, plan, store, request, entry), b"", True, now)
 
