@@ -11,15 +11,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from slipstream_api.config_parts import Batch as Batch
+from slipstream_api.config_parts import Part as Part
+
 SCHEMA_VERSION = 1
 
 Mode = Literal["Enforce", "Shadow"]
 BreakerMode = Literal["Enforce", "Shadow", "ForcedOpen", "ForcedClosed"]
 PathKind = Literal["Exact", "Template", "Prefix", "All"]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Base of every part of a configuration: immutable, camelCase on the wire, unknown fields refused."""
 
 
 class Match(Part, frozen=True, kw_only=True):
@@ -48,24 +47,6 @@ class CacheKey(Part, frozen=True, kw_only=True):
     headers: tuple[str, ...] = ()
 
 
-class Batch(Part, frozen=True, kw_only=True):
-    """An endpoint that answers many reads of a rule at once; with items in the Body it is asked by POST, else by GET.
-
-    `answers` is the dotted path of what holds the answers, empty for the body itself."""
-
-    item: str
-    item_in: Literal["Path", "Query"] = "Path"
-    item_type: Literal["String", "Integer"] = "String"
-    path: str
-    items: str = "ids"
-    items_in: Literal["Query", "RepeatedQuery", "Body"] = "Query"
-    answers: str = ""
-    answers_by: Literal["Order", "Id", "Key"] = "Order"
-    id_field: str = "id"
-    max_size: int = 100
-    max_wait_ms: int = 50
-
-
 class CacheRule(Part, frozen=True, kw_only=True):
     """Answers to store. `store` names a StoreConfig of the same RuntimeConfig; tags are shared by all rules of the pool."""
 
@@ -89,12 +70,15 @@ class CacheRule(Part, frozen=True, kw_only=True):
 
 
 class Invalidation(Part, frozen=True, kw_only=True):
-    """Operations after (and during) which everything that carries one of `tags` is dead."""
+    """Operations after (and during) which everything is dead that carries one of `tags`, is an answer of one of `rules`, or whose path is
+    one of `paths`: templates, whose variables have the values of the same ones of `match`, and stand for anything where it has none."""
 
     name: str
     policy: str
     match: Match
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 class WarmRequest(Part, frozen=True, kw_only=True):

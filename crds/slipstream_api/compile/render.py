@@ -76,7 +76,14 @@ def _batch(batch: Batch) -> c.Batch:
 
 
 def invalidation(rule: Invalidation, policy: str) -> c.Invalidation:
-    return c.Invalidation(name=rule.name, policy=policy, match=match(rule.match), tags=tuple(sorted(rule.tags)))
+    return c.Invalidation(
+        name=rule.name,
+        policy=policy,
+        match=match(rule.match),
+        tags=tuple(sorted(rule.tags)),
+        rules=tuple(sorted(rule.rules)),
+        paths=tuple(sorted(rule.paths)),
+    )
 
 
 def warming(policy: str, spec: CachePolicySpec) -> tuple[c.Warming, ...]:

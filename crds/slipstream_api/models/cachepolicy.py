@@ -145,7 +145,15 @@ class Invalidation(Model):
     name: Name = Field(description="Name of the invalidation.")
     match: Match = Field(description="The operations that change data.")
     tags: Annotated[tuple[Token, ...], Field(min_length=1, max_length=16, json_schema_extra=SET)] = Field(
-        description="Whatever carries one of these tags ends, when the operation starts and again when it is done."
+        default=(), description="Whatever carries one of these tags ends, when the operation starts and again when it is done."
+    )
+    rules: Annotated[tuple[Name, ...], Field(max_length=16, json_schema_extra=SET)] = Field(
+        default=(), description="So does every answer of these rules of the policy."
+    )
+    paths: Annotated[tuple[Path, ...], Field(max_length=16, json_schema_extra=SET)] = Field(
+        default=(),
+        description="And every answer on one of these paths, whatever its query. A variable that the operation's pathTemplate has too, "
+        "like {id}, stands for its value there; any other for anything, which ends all answers of each rule that could hold such a path.",
     )
 
 

@@ -120,6 +120,22 @@ CACHE_RULES: Final[tuple[Rule, ...]] = (
     more_than_zero(CACHE, "spec.rules[].batch.maxWait"),
     Rule(
         (CACHE,),
+        "spec.invalidations[]",
+        "has(self.tags) || (has(self.rules) && self.rules.size() > 0) || (has(self.paths) && self.paths.size() > 0)",
+        "at least one of tags, rules and paths must be set",
+        lambda v: "tags" in v or bool(v.get("rules")) or bool(v.get("paths")),
+    ),
+    template(CACHE, "spec.invalidations[].paths[]"),
+    normal_path(CACHE, "spec.invalidations[].paths[]"),
+    Rule(
+        (CACHE,),
+        "spec",
+        "self.invalidations.all(i, !has(i.rules) || i.rules.all(r, self.rules.exists(x, x.name == r)))",
+        "each name in invalidations[].rules must be one of rules",
+        lambda v: {name for i in v["invalidations"] for name in i.get("rules", ())} <= {rule["name"] for rule in v["rules"]},
+    ),
+    Rule(
+        (CACHE,),
         "spec",
         "self.rules.size() + self.invalidations.size() > 0",
         "at least one of rules and invalidations must be set",

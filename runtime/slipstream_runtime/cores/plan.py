@@ -45,7 +45,7 @@ class CacheCounters:
 class PoolCache:
     """One pool's cache state that survives reloads. A pool that is removed and comes back gets a new one: its old answers are dead."""
 
-    __slots__ = ("_cached", "_counters", "_invalidations", "generations", "random", "secret")
+    __slots__ = ("_cached", "_counters", "_invalidations", "_paths", "generations", "random", "secret")
 
     def __init__(self, secret: bytes, random: Callable[[], float]) -> None:
         self.secret = secret  # SECRET_BYTES random octets, one per process
@@ -53,6 +53,7 @@ class PoolCache:
         self.generations = Generations()
         self._counters: dict[str, CacheCounters] = {}
         self._invalidations: dict[str, bytes] = {}
+        self._paths: frozenset[bytes] = frozenset()
         self._cached: bool = False  # the pool in force has cache rules
 
     def counters(self, policy: str) -> CacheCounters:
@@ -70,6 +71,10 @@ class PoolCache:
             if invalidations.get(tag) != self._invalidations.get(tag):
                 self.generations.bump((self.generations.tag(tag),))
         self._invalidations = invalidations
+        paths = frozenset(config.canonical((rule.match, path)) for rule in pool.invalidations for path in rule.paths)
+        if paths != self._paths:
+            self.generations.bump_everything()  # nothing is known of which answers a path that is new, or is gone, was about
+            self._paths = paths
         if pool.cache_rules and not self._cached:
             self.generations.bump_everything()  # without rules no write was watched
         self._cached = bool(pool.cache_rules)
@@ -81,7 +86,7 @@ def _by_tag(pool: config.Pool) -> dict[str, bytes]:
     """By tag: what invalidates it."""
     by_tag: dict[str, list[Any]] = {}
     for invalidation in pool.invalidations:
-        for tag in invalidation.tags:
+        for tag in (*invalidation.tags, *(rule_tag(rule) for rule in invalidation.rules)):
             by_tag.setdefault(tag, []).append(invalidation.match)
     return {tag: config.canonical(matches) for tag, matches in by_tag.items()}
 
@@ -124,11 +129,16 @@ class CachePlan:
         self.min_latency: float = rule.min_latency_ms / 1_000
         self.batch: BatchPlan | None = None if rule.batch is None or not self.enforce else BatchPlan(rule, rule.batch)
         self.grace = GraceRule(rule)
-        self.scope: int = cache.generations.tag(f"\0{rule.name}")  # of this rule's answers alone; no tag of a policy begins so
+        self.scope: int = cache.generations.tag(rule_tag(rule.name))
         self.tags: tuple[int, ...] = (self.scope, *(cache.generations.tag(tag) for tag in rule.tags))
         self.identity: bytes = _identity(pool, rule)
         self.interest = Interest(rule.partition, rule.key)
         self.reader = KeyReader(self.identity, self.interest, rule.key.query == "All", cache.secret)
+
+
+def rule_tag(rule: str) -> str:
+    """The tag of a rule's answers alone; no tag of a policy begins so."""
+    return f"\0{rule}"
 
 
 def _identity(pool: config.Pool, rule: config.CacheRule) -> bytes:
