@@ -219,6 +219,10 @@ class Limits(Part, frozen=True, kw_only=True):
     idle_timeout_ms: int = 60_000
     max_lifetime_ms: int = 600_000
     reuse: Literal["LIFO", "FIFO"] = "LIFO"
+    max_header_bytes: int = 65_536
+    max_headers: int = 128
+    max_url_bytes: int = 16_384
+    max_body_bytes: int = 0  # 0: as long as it is
 
 
 class HealthCheck(Part, frozen=True, kw_only=True):

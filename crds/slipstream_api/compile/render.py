@@ -202,6 +202,10 @@ def pool(
             idle_timeout_ms=parse_duration(limits.idle_timeout),
             max_lifetime_ms=parse_duration(limits.max_lifetime),
             reuse=limits.reuse,
+            max_header_bytes=parse_quantity(limits.max_header_bytes),
+            max_headers=limits.max_headers,
+            max_url_bytes=parse_quantity(limits.max_url_bytes),
+            max_body_bytes=0 if limits.max_body_bytes is None else parse_quantity(limits.max_body_bytes),
         ),
         health_check=None
         if check is None

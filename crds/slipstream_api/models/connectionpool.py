@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slipstream_api.models.fields import SET, Duration, HostName, Model, Name, Path, Port
+from slipstream_api.models.fields import SET, Duration, HostName, Model, Name, Path, Port, Size
 
 
 class Tls(Model):
@@ -55,6 +55,16 @@ class Limits(Model):
     max_lifetime: Duration = Field(default="10m", description="A connection of that age is not used again.")
     reuse: Literal["LIFO", "FIFO"] = Field(
         default="LIFO", description="LIFO reuses the connection used last, so that surplus ones age out; FIFO keeps all warm."
+    )
+    max_header_bytes: Size = Field(
+        default="64Ki", description="Longest head of a request, its first line included, 1Ki to 1Mi; a longer one is answered 431."
+    )
+    max_headers: Annotated[int, Field(ge=16, le=1024)] = Field(default=128, description="Most header lines; more are answered 431.")
+    max_url_bytes: Size = Field(
+        default="16Ki", description="Longest path and query of a request, 1Ki to 64Ki; a longer one is answered 414."
+    )
+    max_body_bytes: Size | None = Field(
+        default=None, description="Longest body of a request; a longer one is answered 413. Any if not set."
     )
 
 
