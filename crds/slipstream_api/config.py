@@ -176,10 +176,13 @@ class BreakerRule(Part, frozen=True, kw_only=True):
 
 
 class Tls(Part, frozen=True, kw_only=True):
-    """TLS towards the upstream."""
+    """TLS towards the upstream. `ca`, `certificate` and `key` are names of files in the folder that is mounted for them."""
 
     mode: Literal["Disabled", "Simple"] = "Disabled"
     server_name: str = ""
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
 
 
 class Upstream(Part, frozen=True, kw_only=True):

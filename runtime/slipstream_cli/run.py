@@ -30,6 +30,9 @@ def run(
         list[str] | None, typer.Option("--listen", metavar="POOL=PORT", help="Port of 127.0.0.1 for a pool, instead of its listen.port.")
     ] = None,
     socket: Annotated[Path | None, typer.Option("--socket", help="Unix socket for status, explain and loadtest.")] = None,
+    tls_dir: Annotated[
+        Path, typer.Option("--tls-dir", envvar="SLIPSTREAM_TLS_DIR", help="Folder of the files that spec.upstream.tls names.")
+    ] = Path(),
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="The runtime's own log on stderr, one JSON object a line.")] = False,
 ) -> None:
     """Runs the layers of the policies in FILES on this machine: one port on 127.0.0.1 for each pool.
@@ -55,4 +58,5 @@ def run(
         warn(f"{found.kind} {found.name}: {found.message}")
     from slipstream_cli.serving import serve  # the runtime takes a while to import, which no other command needs
 
-    raise typer.Exit(int(Exit.OK if serve(source, compiled.config, socket or admin.default_socket(), verbose) else Exit.PROBLEMS))
+    served = serve(source, compiled.config, socket or admin.default_socket(), verbose, tls_dir)
+    raise typer.Exit(int(Exit.OK if served else Exit.PROBLEMS))

@@ -36,18 +36,18 @@ class Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-def serve(source: Source, config: RuntimeConfig, socket: Path, verbose: bool) -> bool:
+def serve(source: Source, config: RuntimeConfig, socket: Path, verbose: bool, tls_dir: Path) -> bool:
     """Until SIGINT or SIGTERM; whether it went well."""
     if verbose:
         configure_logs("INFO")
     else:
         logging.disable(logging.WARNING)  # what a person needs to know is said in words below, and by `slipstream status`
-    return uvloop.run(_serve(source, config, socket))
+    return uvloop.run(_serve(source, config, socket, tls_dir))
 
 
-async def _serve(source: Source, config: RuntimeConfig, socket: Path) -> bool:
+async def _serve(source: Source, config: RuntimeConfig, socket: Path, tls_dir: Path) -> bool:
     signals = Signals()
-    runtime = Runtime(MonotonicClock())
+    runtime = Runtime(MonotonicClock(), tls_folder=str(tls_dir))
     try:
         await runtime.start(None)
         await runtime.apply(config, "Local")

@@ -11,6 +11,7 @@ from slipstream_api.fallbacks import DeadEnd
 from slipstream_api.models import CachePolicySpec, CircuitBreakerSpec, ConnectionPoolSpec
 from slipstream_api.models.cachepolicy import Batch, CacheRule, Invalidation
 from slipstream_api.models.circuitbreaker import BreakerRule, Fallback
+from slipstream_api.models.connectionpool import Tls
 from slipstream_api.models.match import HttpMatch, Match
 from slipstream_api.scalars import parse_duration, parse_quantity
 
@@ -188,7 +189,7 @@ def pool(
             protocol=spec.upstream.protocol,
             host=spec.upstream.host.lower(),
             port=spec.upstream.port,
-            tls=c.Tls(mode=spec.upstream.tls.mode, server_name=spec.upstream.tls.server_name or ""),
+            tls=_tls(spec.upstream.tls),
         ),
         binds=binds,
         passthrough=passthrough,
@@ -221,6 +222,10 @@ def pool(
         warming=warming,
         breaker_rules=breaker_rules,
     )
+
+
+def _tls(tls: Tls) -> c.Tls:
+    return c.Tls(mode=tls.mode, server_name=tls.server_name or "", ca=tls.ca or "", certificate=tls.certificate or "", key=tls.key or "")
 
 
 def _optional(duration: str | None) -> int | None:

@@ -8,13 +8,24 @@ from pydantic import Field
 
 from slipstream_api.models.fields import SET, Duration, HostName, Model, Name, Path, Port, Size
 
+FileName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
+
 
 class Tls(Model):
     """TLS towards the upstream."""
 
     mode: Literal["Disabled", "Simple"] = Field(
-        default="Disabled", description="Simple verifies the upstream's certificate against the system's authorities."
+        default="Disabled", description="Simple verifies the upstream's certificate, against the system's authorities if ca isn't set."
     )
+    ca: FileName | None = Field(
+        default=None,
+        description="Authorities in PEM, and the only ones that are trusted: a key of the Secret slipstream-tls-<workload>, or a file in "
+        "the folder of `slipstream run --tls-dir`.",
+    )
+    certificate: FileName | None = Field(
+        default=None, description="Certificate in PEM that is shown to the upstream, with those between it and its authority; as ca."
+    )
+    key: FileName | None = Field(default=None, description="Its private key in PEM, not encrypted; as ca.")
     server_name: HostName | None = Field(default=None, description="Name that the certificate must have; the upstream's host if not set.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_api.cel import duration, quantity
-from slipstream_api.rules.rule import Rule, more_than_zero
+from slipstream_api.rules.rule import Rule, count, more_than_zero
 
 KIND: Final = "ConnectionPool"
 
@@ -48,6 +48,20 @@ POOL_RULES: Final[tuple[Rule, ...]] = (
         "quantity(string(self.maxUrlBytes)).compareTo(quantity(string(self.maxHeaderBytes))) <= 0",
         "maxUrlBytes must be at most maxHeaderBytes",
         lambda v: quantity(v["maxUrlBytes"]) <= quantity(v["maxHeaderBytes"]),
+    ),
+    Rule(
+        (KIND,),
+        "spec.upstream.tls",
+        "has(self.certificate) == has(self.key)",
+        "certificate and key must be set together",
+        lambda v: ("certificate" in v) == ("key" in v),
+    ),
+    Rule(
+        (KIND,),
+        "spec.upstream.tls",
+        "self.mode == 'Simple' || (!has(self.ca) && !has(self.certificate))",
+        "ca and certificate must be set with mode Simple only",
+        lambda v: v["mode"] == "Simple" or count(v, "ca", "certificate") == 0,
     ),
     Rule(
         (KIND,),
