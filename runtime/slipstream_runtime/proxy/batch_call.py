@@ -13,7 +13,7 @@ from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.http.fields import CONTENT_LENGTH, Field
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.context import NEVER
-from slipstream_runtime.proxy.exchange import SENT, STREAMING, Exchange
+from slipstream_runtime.proxy.exchange import DONE, SENT, STREAMING, Exchange
 from slipstream_runtime.proxy.failures import TIMEOUT, Failure
 
 if TYPE_CHECKING:
@@ -159,6 +159,8 @@ class BatchCall(Exchange):
 
     def left(self, waiter: BatchedExchange) -> None:
         """One of them no longer waits."""
+        if self.state == DONE:
+            return
         self._tickets.pop(waiter, None)
         if not self._tickets:
             self._cancel()

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slipstream_runtime.cores.batch import BatchItem
-from slipstream_runtime.cores.cache_status import forwarded
+from slipstream_runtime.cores.cache_status import REQUEST, STALE, forwarded
 from slipstream_runtime.cores.freshness import judge
 from slipstream_runtime.cores.gathering import LEADS, Group, Ticket
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.route import Operation
-from slipstream_runtime.cores.store import Store
+from slipstream_runtime.cores.store import Entry, Store
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import Field
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.batch_call import BatchCall, batch_head, likeness
-from slipstream_runtime.proxy.caching import CachedExchange
+from slipstream_runtime.proxy.caching import PASSING, CachedExchange
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.exchange import DONE, QUEUED
 from slipstream_runtime.proxy.stored import CACHE_STATUS, with_length
@@ -25,6 +25,7 @@ from slipstream_runtime.proxy.stored import CACHE_STATUS, with_length
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
 
+SERVER_ERROR: Final = 500
 _OK: Final = b"HTTP/1.1 200 OK"
 
 
@@ -43,8 +44,13 @@ class BatchedExchange(CachedExchange):
         store: Store,
         request: CacheRequest,
         item: BatchItem,
+        entry: Entry | None,
+        now: float,
     ) -> None:
+        """`entry`: what is stored, and no longer fresh, nor anything that an upstream could confirm."""
         super().__init__(service, client, head, operation, plan, store, request)
+        if entry is not None:
+            self._reason = REQUEST if request.refresh or now < entry.expires else STALE
         self._item = item
         self._by_itself = False
         self._ticket: Ticket[BatchedExchange] | None = None
@@ -98,6 +104,12 @@ class BatchedExchange(CachedExchange):
         line = forwarded(self._reason, stored=not detail, collapsed=True, detail=detail or "batch")
         self._send_stored(head, body, CACHE_STATUS + line)
         self._end(client_finished=True)
+
+    def _give_up(self, detail: str, now: float) -> None:
+        """What isn't stored may still say that what is stored is no longer right, as where the upstream was asked about it."""
+        super()._give_up(detail, now)
+        if self._status < SERVER_ERROR and detail not in PASSING:
+            self._store.drop(self._request.key)
 
     def on_alone(self, now: float) -> None:
         """The batch brought nothing for us."""

@@ -11,6 +11,7 @@ from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.reuse import FETCH, REFRESH, SERVE, VALIDATE, reuse
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.cores.store import Entry, Store
+from slipstream_runtime.cores.validators import conditions
 from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.batching import BatchedExchange
@@ -69,10 +70,11 @@ def read(
     if method == HEAD:  # a stored GET answers it, but the answer to one is never stored
         plan.counters.misses += 1
         return begun(BypassExchange(service, client, head, operation, True, URI_MISS if entry is None else STALE, ""), b"", True, now)
-    if entry is None:
-        item = None if plan.batch is None or operation.writes or request.conditional else plan.batch.item(head.line.path, head.line.target)
+    if plan.batch is not None and not (operation.writes or request.conditional) and (entry is None or not conditions(entry.head)):
+        item = plan.batch.item(head.line.path, head.line.target)
         if item is not None:
-            return begun(BatchedExchange(service, client, head, operation, plan, store, request, item), b"", True, now)
+            return begun(BatchedExchange(service, client, head, operation, plan, store, request, item, entry, now), b"", True, now)
+    if entry is None:
         return begun(CachedExchange(service, client, head, operation, plan, store, request), b"", True, now)
     return begun(ValidatingExchange(service, client, head, operation, plan, store, request, entry), b"", True, now)
 
