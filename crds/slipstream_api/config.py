@@ -11,15 +11,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from slipstream_api.config_parts import Batch as Batch
+from slipstream_api.config_parts import Part as Part
+
 SCHEMA_VERSION = 1
 
 Mode = Literal["Enforce", "Shadow"]
 BreakerMode = Literal["Enforce", "Shadow", "ForcedOpen", "ForcedClosed"]
 PathKind = Literal["Exact", "Template", "Prefix", "All"]
-
-
-class Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", forbid_unknown_fields=True):
-    """Base of every part of a configuration: immutable, camelCase on the wire, unknown fields refused."""
 
 
 class Match(Part, frozen=True, kw_only=True):
@@ -67,15 +66,19 @@ class CacheRule(Part, frozen=True, kw_only=True):
     key: CacheKey = CacheKey()
     upstream_directives: Literal["Honor", "Ignore"] = "Honor"
     tags: tuple[str, ...] = ()
+    batch: Batch | None = None
 
 
 class Invalidation(Part, frozen=True, kw_only=True):
-    """Operations after (and during) which everything that carries one of `tags` is dead."""
+    """Operations after (and during) which everything is dead that carries one of `tags`, is an answer of one of `rules`, or whose path is
+    one of `paths`: templates, whose variables have the values of the same ones of `match`, and stand for anything where it has none."""
 
     name: str
     policy: str
     match: Match
-    tags: tuple[str, ...]
+    tags: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
 
 
 class WarmRequest(Part, frozen=True, kw_only=True):
@@ -173,10 +176,13 @@ class BreakerRule(Part, frozen=True, kw_only=True):
 
 
 class Tls(Part, frozen=True, kw_only=True):
-    """TLS towards the upstream."""
+    """TLS towards the upstream. `ca`, `certificate` and `key` are names of files in the folder that is mounted for them."""
 
     mode: Literal["Disabled", "Simple"] = "Disabled"
     server_name: str = ""
+    ca: str = ""
+    certificate: str = ""
+    key: str = ""
 
 
 class Upstream(Part, frozen=True, kw_only=True):
@@ -216,6 +222,10 @@ class Limits(Part, frozen=True, kw_only=True):
     idle_timeout_ms: int = 60_000
     max_lifetime_ms: int = 600_000
     reuse: Literal["LIFO", "FIFO"] = "LIFO"
+    max_header_bytes: int = 65_536
+    max_headers: int = 128
+    max_url_bytes: int = 16_384
+    max_body_bytes: int = 0  # 0: as long as it is
 
 
 class HealthCheck(Part, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ import msgspec
 ADMIN_PORT = 15990
 RUNNER_PORT = 15980
 CONFIG_DIR = "/etc/slipstream"  # where the workload's ConfigMap is mounted (optional volume)
+TLS_DIR = "/etc/slipstream-tls"  # where the workload's Secret of TLS files is mounted (optional volume)
 ENVELOPE_FILE = "envelope.json"  # key of the ConfigMap: the signed configuration
 KEYS_FILE = "keys.json"  # key of the ConfigMap: {key id: base64 of the raw Ed25519 public key}
 BOOTSTRAP_ENV = "SLIPSTREAM_BOOTSTRAP"  # JSON of Bootstrap, set by the injector
@@ -61,6 +62,8 @@ class CacheFigures(Part, frozen=True, kw_only=True):
     stale: int = 0
     coalesced: int = 0
     bypass: int = 0
+    batches: int = 0  # calls to a batch endpoint
+    batched: int = 0  # of the misses: answered by one of them
     revalidated: int = 0  # of the misses: the upstream confirmed what was stored
     refreshed: int = 0  # in the background, while a stale answer was served
     would_stale: int = 0  # Shadow: hits that would have differed from the upstream's answer

@@ -32,3 +32,8 @@ CLUSTER_FIELD: Final = "cluster"
 def workload_config_map(workload: str) -> str:
     """The one ConfigMap that a workload's sidecars mount."""
     return f"slipstream-{workload}"
+
+
+def workload_tls_secret(workload: str) -> str:
+    """The one Secret that a workload's sidecars mount, if there is one: their user makes it, and nobody else reads it."""
+    return f"slipstream-tls-{workload}"

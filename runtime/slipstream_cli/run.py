@@ -33,6 +33,9 @@ def run(
     access_log: Annotated[
         float, typer.Option("--access-log", min=0, max=1, metavar="SHARE", help="Share of answers with a JSON line on stdout; 1 is all.")
     ] = 0.0,
+    tls_dir: Annotated[
+        Path, typer.Option("--tls-dir", envvar="SLIPSTREAM_TLS_DIR", help="Folder of the files that spec.upstream.tls names.")
+    ] = Path(),
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="The runtime's own log on stderr, one JSON object a line.")] = False,
 ) -> None:
     """Runs the layers of the policies in FILES on this machine: one port on 127.0.0.1 for each pool.
@@ -58,5 +61,5 @@ def run(
         warn(f"{found.kind} {found.name}: {found.message}")
     from slipstream_cli.serving import serve  # the runtime takes a while to import, which no other command needs
 
-    well = serve(source, compiled.config, socket or admin.default_socket(), verbose, access_log)
+    well = serve(source, compiled.config, socket or admin.default_socket(), verbose, tls_dir, access_log)
     raise typer.Exit(int(Exit.OK if well else Exit.PROBLEMS))

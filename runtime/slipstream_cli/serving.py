@@ -37,18 +37,18 @@ class Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-def serve(source: Source, config: RuntimeConfig, socket: Path, verbose: bool, access_log: float = 0.0) -> bool:
+def serve(source: Source, config: RuntimeConfig, socket: Path, verbose: bool, tls_dir: Path, access_log: float = 0.0) -> bool:
     """Until SIGINT or SIGTERM; whether it went well. `access_log`: the share of answers that get a line on stdout."""
     if verbose:
         configure_logs("INFO")
     else:
         logging.disable(logging.WARNING)  # what a person needs to know is said in words below, and by `slipstream status`
-    return uvloop.run(_serve(source, config, socket, access_log))
+    return uvloop.run(_serve(source, config, socket, tls_dir, access_log))
 
 
-async def _serve(source: Source, config: RuntimeConfig, socket: Path, access_log: float) -> bool:
+async def _serve(source: Source, config: RuntimeConfig, socket: Path, tls_dir: Path, access_log: float) -> bool:
     signals = Signals()
-    runtime = Runtime(MonotonicClock())
+    runtime = Runtime(MonotonicClock(), tls_folder=str(tls_dir))
     logged = to_stdout(access_log)
     if logged is not None:
         runtime.context.access = logged[0]

@@ -32,9 +32,9 @@ log = logging.getLogger("slipstream.runtime")
 class Runtime:
     """One per process. `start`, then `apply` as often as there is something new, then `drain`."""
 
-    def __init__(self, clock: Clock, resolver: Resolver | None = None) -> None:
+    def __init__(self, clock: Clock, resolver: Resolver | None = None, tls_folder: str = "") -> None:
         self.context = Context(clock)
-        dialer = Dialer(resolver or LoopResolver(), clock)
+        dialer = Dialer(resolver or LoopResolver(), clock, tls_folder)
         self.pools = Pools(self.context, dialer)
         self.places = Places(self.context, dialer, self.pools)
         self._sweep = Sweep(self.context, self._swept)

@@ -78,7 +78,7 @@ async def serve(settings: Settings) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, over.set)
     bootstrap = settings.bootstrap or Bootstrap(cluster="", namespace="", workload="")
-    runtime, gate, mount = Runtime(MonotonicClock(), DnsResolver()), Gate(bootstrap), Mount(settings.config_dir)
+    runtime, gate, mount = Runtime(MonotonicClock(), DnsResolver(), settings.tls_dir), Gate(bootstrap), Mount(settings.config_dir)
     runtime.context.max_clients = settings.max_clients
     acceptor = Acceptor(runtime, gate)
     logged = to_stdout(settings.access_log)

@@ -31,17 +31,21 @@ class Authority:
 
     def server(self, *names: str, until: datetime | None = None) -> ssl.SSLContext:
         """TLS settings of a server whose certificate is for `names`, DNS names or addresses, and valid `until` then."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.signed("server.pem", *names, until=until))  # read at once, and by one server only
+        return context
+
+    def signed(self, file_name: str, *names: str, until: datetime | None = None) -> Path:
+        """A private key and its certificate for `names` in one file."""
         key = ec.generate_private_key(ec.SECP256R1())
         made = _builder(x509.Name([]), self._name, key, until or datetime.now(UTC) + DAY)
         made = made.add_extension(x509.SubjectAlternativeName([_general(name) for name in names]), critical=True)
         made = made.add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         made = made.add_extension(_usage(signs=False), critical=True)
-        file = self._folder / "server.pem"  # read at once, and by one server only
+        file = self._folder / file_name
         private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
         file.write_bytes(private + made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(file)
-        return context
+        return file
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey, until: datetime) -> x509.CertificateBuilder:

@@ -95,9 +95,10 @@ async def proxied(
     upstream: Upstream | None = None,
     health: HealthCheck | None = None,
     resolver: Resolver | None = None,
+    tls_folder: str = "",
 ) -> AsyncIterator[Proxied]:
     """`upstream`: instead of 127.0.0.1 in plain text."""
-    runtime = Runtime(clock or MonotonicClock(), resolver)
+    runtime = Runtime(clock or MonotonicClock(), resolver, tls_folder)
     await runtime.start(None)
     found = Proxied(runtime, upstream_port, free_port())
     fields: dict[str, Any] = {"limits": limits or Limits(), "health_check": health}

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 from slipstream_api import config as c
 from slipstream_api.fallbacks import DeadEnd
 from slipstream_api.models import CachePolicySpec, CircuitBreakerSpec, ConnectionPoolSpec
-from slipstream_api.models.cachepolicy import CacheRule, Invalidation
+from slipstream_api.models.cachepolicy import Batch, CacheRule, Invalidation
 from slipstream_api.models.circuitbreaker import BreakerRule, Fallback
+from slipstream_api.models.connectionpool import Tls
 from slipstream_api.models.match import HttpMatch, Match
 from slipstream_api.scalars import parse_duration, parse_quantity
 
@@ -55,11 +56,35 @@ def cache_rule(rule: CacheRule, policy: str, mode: c.Mode) -> c.CacheRule:
         key=c.CacheKey(query=rule.key.query, headers=_lower(rule.key.headers)),
         upstream_directives=rule.upstream_directives,
         tags=tuple(sorted(rule.tags)),
+        batch=None if rule.batch is None else _batch(rule.batch),
+    )
+
+
+def _batch(batch: Batch) -> c.Batch:
+    return c.Batch(
+        item=batch.item,
+        item_in=batch.item_in,
+        item_type=batch.item_type,
+        path=batch.path,
+        items=batch.items,
+        items_in=batch.items_in,
+        answers=batch.answers,
+        answers_by=batch.answers_by,
+        id_field=batch.id_field,
+        max_size=batch.max_size,
+        max_wait_ms=parse_duration(batch.max_wait),
     )
 
 
 def invalidation(rule: Invalidation, policy: str) -> c.Invalidation:
-    return c.Invalidation(name=rule.name, policy=policy, match=match(rule.match), tags=tuple(sorted(rule.tags)))
+    return c.Invalidation(
+        name=rule.name,
+        policy=policy,
+        match=match(rule.match),
+        tags=tuple(sorted(rule.tags)),
+        rules=tuple(sorted(rule.rules)),
+        paths=tuple(sorted(rule.paths)),
+    )
 
 
 def warming(policy: str, spec: CachePolicySpec) -> tuple[c.Warming, ...]:
@@ -164,7 +189,7 @@ def pool(
             protocol=spec.upstream.protocol,
             host=spec.upstream.host.lower(),
             port=spec.upstream.port,
-            tls=c.Tls(mode=spec.upstream.tls.mode, server_name=spec.upstream.tls.server_name or ""),
+            tls=_tls(spec.upstream.tls),
         ),
         binds=binds,
         passthrough=passthrough,
@@ -178,6 +203,10 @@ def pool(
             idle_timeout_ms=parse_duration(limits.idle_timeout),
             max_lifetime_ms=parse_duration(limits.max_lifetime),
             reuse=limits.reuse,
+            max_header_bytes=parse_quantity(limits.max_header_bytes),
+            max_headers=limits.max_headers,
+            max_url_bytes=parse_quantity(limits.max_url_bytes),
+            max_body_bytes=0 if limits.max_body_bytes is None else parse_quantity(limits.max_body_bytes),
         ),
         health_check=None
         if check is None
@@ -193,6 +222,10 @@ def pool(
         warming=warming,
         breaker_rules=breaker_rules,
     )
+
+
+def _tls(tls: Tls) -> c.Tls:
+    return c.Tls(mode=tls.mode, server_name=tls.server_name or "", ca=tls.ca or "", certificate=tls.certificate or "", key=tls.key or "")
 
 
 def _optional(duration: str | None) -> int | None:

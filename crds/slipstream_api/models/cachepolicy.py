@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slipstream_api.models.fields import SET, Duration, HeaderName, Model, Name, Percent, Size, Token, map_of
+from slipstream_api.models.fields import SET, Duration, HeaderName, Model, Name, Path, Percent, Size, Token, map_of
 from slipstream_api.models.match import Match, TargetRefs
+
+PARAMETER = r"^[A-Za-z0-9._~-]+$"
 
 
 class Compression(Model):
@@ -54,6 +56,48 @@ class Key(Model):
     )
 
 
+class Batch(Model):
+    """An endpoint of the upstream that answers many reads of a rule at once."""
+
+    item: Annotated[str, Field(min_length=1, max_length=64, pattern=PARAMETER)] = Field(
+        description="What tells the reads apart: a variable of the rule's pathTemplate, or a parameter of their query."
+    )
+    item_in: Literal["Path", "Query"] = Field(default="Path", description="Where a read has it; Path if not set.")
+    item_type: Literal["String", "Integer"] = Field(
+        default="String", description="With Integer only such reads are batched, and a JSON body has numbers; String if not set."
+    )
+    path: Path = Field(
+        description="Path of the batch endpoint. It may have variables where it begins as the pathTemplate does, but not the item's; reads "
+        "that differ in one of them are never in one batch."
+    )
+    items: Annotated[str, Field(max_length=64, pattern=r"^([A-Za-z0-9._~-]*)$")] = Field(
+        default="ids",
+        description="Name of the query parameter, or of the JSON body's member, that takes the items; ids if not set. With itemsIn Body "
+        "an empty name makes the list the whole body.",
+    )
+    items_in: Literal["Query", "RepeatedQuery", "Body"] = Field(
+        default="Query",
+        description="Query: GET with ids=1,2. RepeatedQuery: GET with ids=1&ids=2. Body: POST with a JSON body. Query if not set.",
+    )
+    answers: Annotated[str, Field(max_length=128, pattern=r"^([A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*)?$")] = Field(
+        default="", description="Member of the answer's JSON that holds the answers, like data.items; the whole body if not set."
+    )
+    answers_by: Literal["Order", "Id", "Key"] = Field(
+        default="Order",
+        description="Order: a list, one member per item, in the order asked for, null where there is none. Id: a list whose members name "
+        "their item in idField. Key: an object with the items as keys. Order if not set.",
+    )
+    id_field: Annotated[str, Field(min_length=1, max_length=64)] = Field(
+        default="id", description="With answersBy Id: the member that names the item; id if not set."
+    )
+    max_size: Annotated[int, Field(ge=2, le=1000)] = Field(default=100, description="Most items of a batch; 100 if not set.")
+    max_wait: Duration = Field(
+        default="50ms",
+        description="Longest time that a read waits for others, while a call that it could have been part of is under way; 50ms if not "
+        "set. A read that is alone doesn't wait.",
+    )
+
+
 class CacheRule(Model):
     """Answers to store."""
 
@@ -90,6 +134,9 @@ class CacheRule(Model):
     tags: Annotated[tuple[Token, ...], Field(max_length=16, json_schema_extra=SET)] = Field(
         default=(), description="Names by which invalidations end these answers."
     )
+    batch: Batch | None = Field(
+        default=None, description="Where many of these reads can be asked at once; none are if not set. Not in Shadow."
+    )
 
 
 class Invalidation(Model):
@@ -98,7 +145,15 @@ class Invalidation(Model):
     name: Name = Field(description="Name of the invalidation.")
     match: Match = Field(description="The operations that change data.")
     tags: Annotated[tuple[Token, ...], Field(min_length=1, max_length=16, json_schema_extra=SET)] = Field(
-        description="Whatever carries one of these tags ends, when the operation starts and again when it is done."
+        default=(), description="Whatever carries one of these tags ends, when the operation starts and again when it is done."
+    )
+    rules: Annotated[tuple[Name, ...], Field(max_length=16, json_schema_extra=SET)] = Field(
+        default=(), description="So does every answer of these rules of the policy."
+    )
+    paths: Annotated[tuple[Path, ...], Field(max_length=16, json_schema_extra=SET)] = Field(
+        default=(),
+        description="And every answer on one of these paths, whatever its query. A variable that the operation's pathTemplate has too, "
+        "like {id}, stands for its value there; any other for anything, which ends all answers of each rule that could hold such a path.",
     )
 
 

@@ -6,15 +6,26 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from slipstream_api.models.fields import SET, Duration, HostName, Model, Name, Path, Port
+from slipstream_api.models.fields import SET, Duration, HostName, Model, Name, Path, Port, Size
+
+FileName = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^[A-Za-z0-9_-][A-Za-z0-9._-]*$")]
 
 
 class Tls(Model):
     """TLS towards the upstream."""
 
     mode: Literal["Disabled", "Simple"] = Field(
-        default="Disabled", description="Simple verifies the upstream's certificate against the system's authorities."
+        default="Disabled", description="Simple verifies the upstream's certificate, against the system's authorities if ca isn't set."
     )
+    ca: FileName | None = Field(
+        default=None,
+        description="Authorities in PEM, and the only ones that are trusted: a key of the Secret slipstream-tls-<workload>, or a file in "
+        "the folder of `slipstream run --tls-dir`.",
+    )
+    certificate: FileName | None = Field(
+        default=None, description="Certificate in PEM that is shown to the upstream, with those between it and its authority; as ca."
+    )
+    key: FileName | None = Field(default=None, description="Its private key in PEM, not encrypted; as ca.")
     server_name: HostName | None = Field(default=None, description="Name that the certificate must have; the upstream's host if not set.")
 
 
@@ -55,6 +66,16 @@ class Limits(Model):
     max_lifetime: Duration = Field(default="10m", description="A connection of that age is not used again.")
     reuse: Literal["LIFO", "FIFO"] = Field(
         default="LIFO", description="LIFO reuses the connection used last, so that surplus ones age out; FIFO keeps all warm."
+    )
+    max_header_bytes: Size = Field(
+        default="64Ki", description="Longest head of a request, its first line included, 1Ki to 1Mi; a longer one is answered 431."
+    )
+    max_headers: Annotated[int, Field(ge=16, le=1024)] = Field(default=128, description="Most header lines; more are answered 431.")
+    max_url_bytes: Size = Field(
+        default="16Ki", description="Longest path and query of a request, 1Ki to 64Ki; a longer one is answered 414."
+    )
+    max_body_bytes: Size | None = Field(
+        default=None, description="Longest body of a request; a longer one is answered 413. Any if not set."
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_api.cel import duration, quantity
-from slipstream_api.rules.rule import Rule, Value, count, match_rules, more_than_zero
+from slipstream_api.rules.rule import Rule, Value, count, match_rules, more_than_zero, normal_path, template
 
 CACHE: Final = "CachePolicy"
 BREAKER: Final = "CircuitBreaker"
@@ -16,6 +16,24 @@ BREAKER: Final = "CircuitBreaker"
 
 def _partition(value: Value) -> bool:
     return bool(value.get("headers")) == bool(value["type"] == "Header")
+
+
+def _item_is_a_variable(value: Value) -> bool:
+    batch, http = value.get("batch"), value["match"].get("http", {})
+    return batch is None or batch.get("itemIn", "Path") == "Query" or f"{{{batch['item']}}}" in http.get("pathTemplate", "")
+
+
+def _path_has_known_variables(value: Value) -> bool:
+    batch, template = value.get("batch", {}), value["match"].get("http", {}).get("pathTemplate", "")
+    path = batch.get("path", "")
+    if "{" not in path:
+        return True
+    return f"{{{batch['item']}}}" not in path and str(template).startswith(path[: path.rfind("}") + 1])
+
+
+def _item_is_in_the_key(value: Value) -> bool:
+    batch = value.get("batch", {})
+    return bool(batch.get("itemIn", "Path") == "Path" or value.get("key", {}).get("query", "All") == "All")
 
 
 def _static(value: Value) -> bool:
@@ -65,6 +83,56 @@ CACHE_RULES: Final[tuple[Rule, ...]] = (
         "(has(self.headers) && self.headers.size() > 0) == (self.type == 'Header')",
         "headers must be set with type Header, and only then",
         _partition,
+    ),
+    Rule(
+        (CACHE,),
+        "spec.rules[]",
+        "!has(self.batch) || self.batch.?itemIn.orValue('Path') == 'Query' || "
+        "(has(self.match.http) && self.match.http.?pathTemplate.orValue('').contains('{' + self.batch.item + '}'))",
+        "with batch.itemIn Path, batch.item must be a variable of match.http.pathTemplate",
+        _item_is_a_variable,
+    ),
+    Rule(
+        (CACHE,),
+        "spec.rules[]",
+        "!has(self.batch) || self.batch.?itemIn.orValue('Path') == 'Path' || !has(self.key) || self.key.?query.orValue('All') == 'All'",
+        "with batch.itemIn Query, key.query must not be None",
+        _item_is_in_the_key,
+    ),
+    Rule(
+        (CACHE,),
+        "spec.rules[]",
+        "!has(self.batch) || !self.batch.path.contains('{') || (!self.batch.path.contains('{' + self.batch.item + '}') && "
+        "has(self.match.http) && self.match.http.?pathTemplate.orValue('').startsWith("
+        "self.batch.path.substring(0, self.batch.path.lastIndexOf('}') + 1)))",
+        "a batch.path with variables must begin as match.http.pathTemplate does, up to the last of them, and not have batch.item's",
+        _path_has_known_variables,
+    ),
+    Rule(
+        (CACHE,),
+        "spec.rules[].batch",
+        "self.?items.orValue('ids') != '' || self.?itemsIn.orValue('Query') == 'Body'",
+        "items may be empty with itemsIn Body only",
+        lambda v: v.get("items", "ids") != "" or v.get("itemsIn", "Query") == "Body",
+    ),
+    template(CACHE, "spec.rules[].batch.path"),
+    normal_path(CACHE, "spec.rules[].batch.path"),
+    more_than_zero(CACHE, "spec.rules[].batch.maxWait"),
+    Rule(
+        (CACHE,),
+        "spec.invalidations[]",
+        "has(self.tags) || (has(self.rules) && self.rules.size() > 0) || (has(self.paths) && self.paths.size() > 0)",
+        "at least one of tags, rules and paths must be set",
+        lambda v: "tags" in v or bool(v.get("rules")) or bool(v.get("paths")),
+    ),
+    template(CACHE, "spec.invalidations[].paths[]"),
+    normal_path(CACHE, "spec.invalidations[].paths[]"),
+    Rule(
+        (CACHE,),
+        "spec",
+        "self.invalidations.all(i, !has(i.rules) || i.rules.all(r, self.rules.exists(x, x.name == r)))",
+        "each name in invalidations[].rules must be one of rules",
+        lambda v: {name for i in v["invalidations"] for name in i.get("rules", ())} <= {rule["name"] for rule in v["rules"]},
     ),
     Rule(
         (CACHE,),

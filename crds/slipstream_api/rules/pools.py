@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from slipstream_api.cel import duration
-from slipstream_api.rules.rule import Rule, more_than_zero
+from slipstream_api.cel import duration, quantity
+from slipstream_api.rules.rule import Rule, count, more_than_zero
 
 KIND: Final = "ConnectionPool"
+
+
+def _size(field: str, least: str, most: str) -> Rule:
+    return Rule(
+        (KIND,),
+        f"spec.limits.{field}",
+        f"quantity(string(self)).compareTo(quantity('{least}')) >= 0 && quantity(string(self)).compareTo(quantity('{most}')) <= 0",
+        f"must be at least {least} and at most {most}",
+        lambda v: quantity(least) <= quantity(v) <= quantity(most),
+    )
+
 
 POOL_RULES: Final[tuple[Rule, ...]] = (
     Rule(
@@ -27,6 +38,30 @@ POOL_RULES: Final[tuple[Rule, ...]] = (
     *(
         more_than_zero(KIND, f"spec.limits.{field}")
         for field in ("acquireTimeout", "connectTimeout", "requestTimeout", "idleTimeout", "maxLifetime")
+    ),
+    _size("maxHeaderBytes", "1Ki", "1Mi"),
+    _size("maxUrlBytes", "1Ki", "64Ki"),
+    _size("maxBodyBytes", "1", "1Ti"),
+    Rule(
+        (KIND,),
+        "spec.limits",
+        "quantity(string(self.maxUrlBytes)).compareTo(quantity(string(self.maxHeaderBytes))) <= 0",
+        "maxUrlBytes must be at most maxHeaderBytes",
+        lambda v: quantity(v["maxUrlBytes"]) <= quantity(v["maxHeaderBytes"]),
+    ),
+    Rule(
+        (KIND,),
+        "spec.upstream.tls",
+        "has(self.certificate) == has(self.key)",
+        "certificate and key must be set together",
+        lambda v: ("certificate" in v) == ("key" in v),
+    ),
+    Rule(
+        (KIND,),
+        "spec.upstream.tls",
+        "self.mode == 'Simple' || (!has(self.ca) && !has(self.certificate))",
+        "ca and certificate must be set with mode Simple only",
+        lambda v: v["mode"] == "Simple" or count(v, "ca", "certificate") == 0,
     ),
     Rule(
         (KIND,),

@@ -60,18 +60,24 @@ def match_rules(kind: str, rules: str, empty: bool = False) -> tuple[Rule, ...]:
     return (
         one_of(kind, f"{rules}.match", ("http", "mcp", "sql"), empty),
         one_of(kind, http, ("path", "pathPrefix", "pathTemplate"), empty),
-        *(_normal_path(kind, f"{http}.{field}") for field in ("path", "pathPrefix", "pathTemplate")),
-        Rule(
-            (kind,),
-            f"{http}.pathTemplate",
-            f"self.matches('{_TEMPLATE}')",
-            "braces must enclose a whole segment, like /users/{id}/orders",
-            lambda path: re.fullmatch(_TEMPLATE[1:-1], path) is not None,
-        ),
+        *(normal_path(kind, f"{http}.{field}") for field in ("path", "pathPrefix", "pathTemplate")),
+        template(kind, f"{http}.pathTemplate"),
     )
 
 
-def _normal_path(kind: str, at: str) -> Rule:
+def template(kind: str, at: str) -> Rule:
+    """A path that may have variables."""
+    return Rule(
+        (kind,),
+        at,
+        f"self.matches('{_TEMPLATE}')",
+        "braces must enclose a whole segment, like /users/{id}/orders",
+        lambda path: re.fullmatch(_TEMPLATE[1:-1], path) is not None,
+    )
+
+
+def normal_path(kind: str, at: str) -> Rule:
+    """A path as a request can have it."""
     return Rule(
         (kind,),
         at,

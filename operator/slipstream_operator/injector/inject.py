@@ -56,7 +56,7 @@ def inject(pod: Mapping[str, Any], namespace: str, pools: Sequence[PoolFacts], s
     ops = build(
         pod,
         container=sidecar.container(settings, start, sized.values),
-        volume=sidecar.volume(workload),
+        volumes=sidecar.volumes(workload),
         host_aliases=sidecar.host_aliases(planned),
         variables=planned.variables,
         status=sidecar.status(settings.version, planned),
@@ -82,8 +82,9 @@ def _skipped(labels: Mapping[str, str], annotations: Mapping[str, str], spec: Ma
         return Injection("InvalidWorkload", warnings=(f"no sidecar: no pool can name the workload {name!r} (a-z, 0-9 and - only)",))
     if any(c.get("name") == SIDECAR_CONTAINER for c in spec.get("containers") or []):
         return Injection("NameTaken", warnings=(f"no sidecar: the pod has a container {SIDECAR_CONTAINER!r} of its own",))
-    if any(v.get("name") == sidecar.VOLUME for v in spec.get("volumes") or []):
-        return Injection("NameTaken", warnings=(f"no sidecar: the pod has a volume {sidecar.VOLUME!r} of its own",))
+    taken = [v["name"] for v in spec.get("volumes") or [] if v.get("name") in (sidecar.VOLUME, sidecar.TLS_VOLUME)]
+    if taken:
+        return Injection("NameTaken", warnings=(f"no sidecar: the pod has a volume {taken[0]!r} of its own",))
     return None
 
 

@@ -14,7 +14,7 @@ def build(
     pod: Mapping[str, Any],
     *,
     container: Mapping[str, Any],
-    volume: Mapping[str, Any],
+    volumes: Sequence[Mapping[str, Any]],
     host_aliases: Sequence[Mapping[str, Any]],
     variables: Mapping[str, str],
     status: str,
@@ -25,7 +25,7 @@ def build(
     for group in ("containers", "initContainers"):
         for index, other in enumerate(spec.get(group) or []):
             ops += _environment(f"/spec/{group}/{index}", other, variables)
-    ops += _append("/spec/volumes", spec.get("volumes"), [volume])
+    ops += _append("/spec/volumes", spec.get("volumes"), volumes)
     if host_aliases:
         ops += _append("/spec/hostAliases", spec.get("hostAliases"), host_aliases)
     ops += _annotate(metadata, status)

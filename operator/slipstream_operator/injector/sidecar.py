@@ -9,12 +9,13 @@ from typing import Any, Final
 import msgspec
 
 from slipstream_api.config import canonical
-from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, Bootstrap
+from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, TLS_DIR, Bootstrap
 from slipstream_operator.injector.resources import Defaults
 from slipstream_operator.injector.routes import Routes
-from slipstream_operator.names import SIDECAR_CONTAINER, workload_config_map
+from slipstream_operator.names import SIDECAR_CONTAINER, workload_config_map, workload_tls_secret
 
 VOLUME: Final = "slipstream-config"
+TLS_VOLUME: Final = "slipstream-tls"
 PORT_NAME: Final = "slipstream"
 USER: Final = 65532
 # Where the API server would mount the workload's token. The sidecar needs no API, so this place is taken: see `container`.
@@ -74,15 +75,19 @@ def container(settings: Settings, start: str, resources: Mapping[str, Any]) -> d
         },
         "volumeMounts": [
             {"name": VOLUME, "mountPath": CONFIG_DIR, "readOnly": True},
+            {"name": TLS_VOLUME, "mountPath": TLS_DIR, "readOnly": True},
             # A container that has something here already is left without the workload's API token.
             {"name": VOLUME, "mountPath": TOKEN_DIR, "readOnly": True},
         ],
     }
 
 
-def volume(workload: str) -> dict[str, Any]:
-    """Optional, so that no pod waits for a policy or for the operator."""
-    return {"name": VOLUME, "configMap": {"name": workload_config_map(workload), "optional": True}}
+def volumes(workload: str) -> list[dict[str, Any]]:
+    """Optional, so that no pod waits for a policy, for the operator, or for a Secret that most workloads don't have."""
+    return [
+        {"name": VOLUME, "configMap": {"name": workload_config_map(workload), "optional": True}},
+        {"name": TLS_VOLUME, "secret": {"secretName": workload_tls_secret(workload), "optional": True}},
+    ]
 
 
 def host_aliases(routes: Routes) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, Bootstrap
+from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, TLS_DIR, Bootstrap
 from slipstream_runtime.proxy.context import MAX_CLIENTS
 
 DRAIN_SECONDS: Final = 25.0  # Kubernetes kills after 30 s by default
@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     bootstrap: Bootstrap | None = None
     access_log: float = 0.0  # share of answers that get a line; 0: no access log
     config_dir: str = CONFIG_DIR
+    tls_dir: str = TLS_DIR
     admin_host: str = ""
     admin_port: int = ADMIN_PORT
     log_level: str = "INFO"
@@ -38,6 +39,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             bootstrap=bootstrap,
             access_log=_share(environment),
             config_dir=environment.get("SLIPSTREAM_CONFIG_DIR", CONFIG_DIR),
+            tls_dir=environment.get("SLIPSTREAM_TLS_DIR", TLS_DIR),
             admin_host=environment.get("SLIPSTREAM_ADMIN_HOST", ""),
             admin_port=int(environment.get("SLIPSTREAM_ADMIN_PORT", str(ADMIN_PORT))),
             log_level=environment.get("SLIPSTREAM_LOG_LEVEL", "INFO").upper(),

@@ -114,6 +114,10 @@ class Generations:
             self.writing.append(0)
         return scope
 
+    def path(self, path: str) -> int:
+        """The scope of a path, shared with one in STRIPES others."""
+        return _PATHS + hash(path) % STRIPES
+
     def capture(self, tags: tuple[int, ...], partition: int, path: str) -> Snapshot:
         """The present, before a read begins. `partition` is any hash of the partition, `tags` are scopes."""
         return Snapshot(self, self.epoch, tags, _PATHS + hash(path) % STRIPES, partition)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from slipstream_api import config
+from slipstream_runtime.cores.batch import BatchPlan
 from slipstream_runtime.cores.generations import Generations
 from slipstream_runtime.cores.grace import GraceRule
 from slipstream_runtime.cores.identity import Interest
@@ -18,7 +19,8 @@ SECRET_BYTES: Final = 32  # of blake2b's key, at most 64
 class CacheCounters:
     """Figures of one policy on one pool; the store counts the last four, the data path the rest."""
 
-    __slots__ = ("bypass", "bytes", "coalesced", "entries", "evictions", "hits", "misses", "refreshed", "rejected", "revalidated", "stale",
+    __slots__ = ("batched", "batches",
+                 "bypass", "bytes", "coalesced", "entries", "evictions", "hits", "misses", "refreshed", "rejected", "revalidated", "stale",
                  "stored", "would_leak", "would_stale")  # fmt: skip
 
     def __init__(self) -> None:
@@ -26,6 +28,8 @@ class CacheCounters:
         self.misses: int = 0
         self.stale: int = 0
         self.coalesced: int = 0
+        self.batches: int = 0  # calls to a batch endpoint
+        self.batched: int = 0  # of the misses: answered by one of them
         self.bypass: int = 0
         self.rejected: int = 0  # answers that may not be stored
         self.revalidated: int = 0  # of the misses: the upstream said that the stored answer is still right
@@ -41,7 +45,7 @@ class CacheCounters:
 class PoolCache:
     """One pool's cache state that survives reloads. A pool that is removed and comes back gets a new one: its old answers are dead."""
 
-    __slots__ = ("_cached", "_counters", "_invalidations", "generations", "random", "secret")
+    __slots__ = ("_cached", "_counters", "_invalidations", "_paths", "generations", "random", "secret")
 
     def __init__(self, secret: bytes, random: Callable[[], float]) -> None:
         self.secret = secret  # SECRET_BYTES random octets, one per process
@@ -49,6 +53,7 @@ class PoolCache:
         self.generations = Generations()
         self._counters: dict[str, CacheCounters] = {}
         self._invalidations: dict[str, bytes] = {}
+        self._paths: frozenset[bytes] = frozenset()
         self._cached: bool = False  # the pool in force has cache rules
 
     def counters(self, policy: str) -> CacheCounters:
@@ -66,6 +71,10 @@ class PoolCache:
             if invalidations.get(tag) != self._invalidations.get(tag):
                 self.generations.bump((self.generations.tag(tag),))
         self._invalidations = invalidations
+        paths = frozenset(config.canonical((rule.match, path)) for rule in pool.invalidations for path in rule.paths)
+        if paths != self._paths:
+            self.generations.bump_everything()  # nothing is known of which answers a path that is new, or is gone, was about
+            self._paths = paths
         if pool.cache_rules and not self._cached:
             self.generations.bump_everything()  # without rules no write was watched
         self._cached = bool(pool.cache_rules)
@@ -77,7 +86,7 @@ def _by_tag(pool: config.Pool) -> dict[str, bytes]:
     """By tag: what invalidates it."""
     by_tag: dict[str, list[Any]] = {}
     for invalidation in pool.invalidations:
-        for tag in invalidation.tags:
+        for tag in (*invalidation.tags, *(rule_tag(rule) for rule in invalidation.rules)):
             by_tag.setdefault(tag, []).append(invalidation.match)
     return {tag: config.canonical(matches) for tag, matches in by_tag.items()}
 
@@ -86,6 +95,7 @@ class CachePlan:
     """One cache rule of one pool. `identity` covers what makes stored answers interchangeable; lives and modes may change under them."""
 
     __slots__ = (
+        "batch",
         "cache",
         "counters",
         "enforce",
@@ -117,12 +127,18 @@ class CachePlan:
         self.jitter: float = rule.ttl_jitter_percent / 100
         self.negative_ttl: float = rule.negative_ttl_ms / 1_000
         self.min_latency: float = rule.min_latency_ms / 1_000
+        self.batch: BatchPlan | None = None if rule.batch is None or not self.enforce else BatchPlan(rule, rule.batch)
         self.grace = GraceRule(rule)
-        self.scope: int = cache.generations.tag(f"\0{rule.name}")  # of this rule's answers alone; no tag of a policy begins so
+        self.scope: int = cache.generations.tag(rule_tag(rule.name))
         self.tags: tuple[int, ...] = (self.scope, *(cache.generations.tag(tag) for tag in rule.tags))
         self.identity: bytes = _identity(pool, rule)
         self.interest = Interest(rule.partition, rule.key)
         self.reader = KeyReader(self.identity, self.interest, rule.key.query == "All", cache.secret)
+
+
+def rule_tag(rule: str) -> str:
+    """The tag of a rule's answers alone; no tag of a policy begins so."""
+    return f"\0{rule}"
 
 
 def _identity(pool: config.Pool, rule: config.CacheRule) -> bytes:

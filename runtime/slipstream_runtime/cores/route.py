@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from slipstream_api import config
+from slipstream_runtime.cores.ends import Ends, PathFill, fills, touched
 from slipstream_runtime.cores.generations import EVERYTHING
 from slipstream_runtime.cores.matching import Layer, segments
 from slipstream_runtime.cores.plan import CachePlan, PoolCache
@@ -35,6 +36,7 @@ class Operation:
         "circuit",
         "diverts",
         "fallback",
+        "fills",
         "invalidates",
         "method",
         "name",
@@ -51,6 +53,7 @@ class Operation:
         self.method = method
         self.cache = cache
         self.invalidates = invalidates  # scopes for Generations.begin_write
+        self.fills: tuple[PathFill, ...] = ()  # paths whose scopes are ended too
         self.breaker = breaker
         active = breaker is not None and breaker.mode != "Shadow"  # in Shadow a rule is measured and changes nothing
         self.fallback: tuple[config.Fallback, ...] = breaker.fallback if breaker is not None and active else ()
@@ -70,15 +73,14 @@ class Operation:
 class Router:
     """The rules of one pool. Building one changes nothing that is in force; `PoolCache.commit` does."""
 
-    __slots__ = ("_breakers", "_caches", "_invalidations", "_operations", "_remembered", "_seen", "_tags", "plans", "pool")
+    __slots__ = ("_breakers", "_caches", "_invalidations", "_operations", "_remembered", "_seen", "plans", "pool")
 
     def __init__(self, pool: config.Pool, cache: PoolCache) -> None:
         self.pool = pool
         self.plans: tuple[CachePlan, ...] = tuple(CachePlan(pool, rule, cache) for rule in pool.cache_rules)
         self._caches: Layer[CachePlan] = Layer([(plan.rule.match, plan) for plan in self.plans])
-        self._invalidations: Layer[config.Invalidation] = Layer([(_folded(rule.match), rule) for rule in pool.invalidations])
+        self._invalidations: Layer[Ends] = Layer([(_folded(rule.match), self._ends(rule, cache)) for rule in pool.invalidations])
         self._breakers: Layer[config.BreakerRule] = Layer([(rule.match, rule) for rule in pool.breaker_rules])
-        self._tags: dict[str, int] = {tag: cache.generations.tag(tag) for tags in _tags(pool) for tag in tags}
         self._operations: dict[tuple[object, ...], Operation] = {}
         self._remembered: dict[bytes, dict[str, Operation]] = {}
         self._seen: int = 0
@@ -113,21 +115,30 @@ class Router:
         name = _name(method, matches)
         cache = cached if method == b"GET" or method == b"HEAD" else None  # methods with bodies go past the cache
         label = method if method in NAMED else b"OTHER"
-        identity = (name, label, id(cache), invalidates, id(breaker), normal)
+        fills = tuple(fill for rule in invalidations for fill in rule.fills) if self.plans and normal else ()
+        identity = (name, label, id(cache), invalidates, fills, id(breaker), normal)
         operation = self._operations.get(identity)
         if operation is None:
             operation = Operation(name, label, cache, invalidates, breaker)
             operation.normal = normal
-            operation.writes = bool(self.plans) and (bool(invalidates) or not operation.safe)
+            operation.fills = fills
+            operation.writes = bool(self.plans) and (bool(invalidates) or bool(fills) or not operation.safe)
             self._operations[identity] = operation
         return operation
 
-    def _scopes(self, method: bytes, invalidations: list[config.Invalidation], normal: bool) -> tuple[int, ...]:
+    def _scopes(self, method: bytes, invalidations: list[Ends], normal: bool) -> tuple[int, ...]:
         if not self.plans:
             return ()
         if not normal and (method not in SAFE or self._invalidations.admits(method)):
             return (EVERYTHING,)
-        return tuple(sorted({self._tags[tag] for rule in invalidations for tag in rule.tags}))
+        return tuple(sorted({scope for rule in invalidations for scope in rule.scopes}))
+
+    def _ends(self, rule: config.Invalidation, cache: PoolCache) -> Ends:
+        """What an invalidation ends: by tag, by rule, and by path."""
+        filled, wide = fills(rule)
+        scopes = [cache.generations.tag(tag) for tag in rule.tags]
+        scopes += [plan.scope for plan in self.plans if plan.name in rule.rules or touched(wide, plan.rule.match)]
+        return Ends(rule.match, tuple(scopes), tuple(filled))
 
 
 def is_normal(path: str) -> bool:
@@ -138,10 +149,6 @@ def is_normal(path: str) -> bool:
 def fold(path: str) -> str:
     """The path as a server that ignores case and a slash at the end would see it."""
     return path.lower().rstrip("/") or "/"
-
-
-def _tags(pool: config.Pool) -> list[tuple[str, ...]]:
-    return [rule.tags for rule in pool.cache_rules] + [rule.tags for rule in pool.invalidations]
 
 
 def _folded(match: config.Match) -> config.Match:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_runtime.http.chunks import LAST_CHUNK, ChunkDecoder, encode_chunk
+from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.framing import CHUNKED, UNTIL_CLOSE
 
 UNKNOWN: Final = -1
@@ -13,16 +14,20 @@ UNKNOWN: Final = -1
 class BodyReader:
     """Reads one body after another: `begin`, then `take` until `complete`."""
 
-    __slots__ = ("_decoder", "_kind", "complete", "left")
+    __slots__ = ("_decoder", "_kind", "_room", "complete", "left")
 
     def __init__(self) -> None:
+        self._room = UNKNOWN
         self.complete = True
         self.left = 0  # bytes still to come, UNKNOWN where only the end will tell
         self._kind = 0
         self._decoder: ChunkDecoder | None = None
 
-    def begin(self, kind: int) -> None:
-        """`kind` as in framing: a length, CHUNKED or UNTIL_CLOSE."""
+    def begin(self, kind: int, most: int = 0) -> None:
+        """`kind` as in framing: a length, CHUNKED or UNTIL_CLOSE. More bytes than `most` are an error (0: as many as there are)."""
+        if most and kind > most:
+            raise MalformedError(413, "the body is too long")
+        self._room = most or UNKNOWN
         self._kind = kind
         self.left = kind if kind >= 0 else UNKNOWN
         self.complete = kind == 0
@@ -34,7 +39,12 @@ class BodyReader:
             pieces: list[bytes] = []
             at = self._decoder.feed(data, at, pieces)
             self.complete = self._decoder.done
-            return b"".join(pieces), at
+            content = b"".join(pieces)
+            if self._room != UNKNOWN:
+                if len(content) > self._room:
+                    raise MalformedError(413, "the body is too long")
+                self._room -= len(content)
+            return content, at
         size = len(data)
         if self._kind == UNTIL_CLOSE:
             return (data[at:] if at else data), size

@@ -10,14 +10,15 @@ END_OF_HEAD: Final = b"\r\n\r\n"
 
 
 class Limits:
-    """Bounds of one head, in bytes and lines."""
+    """Bounds of one message: its head in bytes and lines, and its body in bytes (0: none)."""
 
-    __slots__ = ("fields", "head", "target")
+    __slots__ = ("body", "fields", "head", "target")
 
-    def __init__(self, head: int = 65_536, fields: int = 128, target: int = 16_384) -> None:
+    def __init__(self, head: int = 65_536, fields: int = 128, target: int = 16_384, body: int = 0) -> None:
         self.head = head
         self.fields = fields
         self.target = target
+        self.body = body
 
 
 def head_end(data: bytes, start: int, seen: int, limits: Limits) -> int:

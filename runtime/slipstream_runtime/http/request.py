@@ -151,22 +151,24 @@ class RequestScanner:
         self._lines: dict[bytes, RequestLine] = {}
         self._max_lines = max_lines
 
-    def line(self, raw: bytes) -> RequestLine:
+    def line(self, raw: bytes, limits: Limits) -> RequestLine:
         line = self._lines.get(raw)
         if line is None:
-            line = parse_request_line(raw, self.limits)
-            if len(raw) <= MAX_REMEMBERED_LINE:
+            line = parse_request_line(raw, limits)
+            if len(raw) <= MAX_REMEMBERED_LINE:  # shorter than any limit of a target
                 if len(self._lines) >= self._max_lines:
                     self._lines.clear()  # a flood of distinct targets costs parsing, never memory
                 self._lines[raw] = line
         return line
 
-    def scan(self, block: bytes) -> RequestHead:
-        """The head in `block` (start line and fields, without the empty line); raises MalformedError."""
+    def scan(self, block: bytes, limits: Limits | None = None) -> RequestHead:
+        """The head in `block` (start line and fields, without the empty line); raises MalformedError. `limits`: if not the scanner's."""
         first = block.find(b"\r\n")
-        line = self.line(block if first < 0 else block[:first])
+        if limits is None:
+            limits = self.limits
+        line = self.line(block if first < 0 else block[:first], limits)
         if self._scan is not None and first >= 0 and line.http11 and not line.authority:
-            lines = self._scan(block, first, self._names, self.limits.fields)
+            lines = self._scan(block, first, self._names, limits.fields)
             if lines is not None:
                 present = lines.present
                 if present >> HOST_FIELD & 1:
@@ -178,11 +180,11 @@ class RequestScanner:
                             for field in self.memo.fields(lines.kinds(1 << DEADLINE)):
                                 head.timeout_ms = _timeout(head.timeout_ms, field)
                     return head
-        return self._read(line, block)
+        return self._read(line, block, limits.fields)
 
-    def _read(self, line: RequestLine, block: bytes) -> RequestHead:
+    def _read(self, line: RequestLine, block: bytes, max_fields: int) -> RequestHead:
         lines = block.split(b"\r\n")
-        if len(lines) > self.limits.fields + 1:
+        if len(lines) > max_fields + 1:
             raise MalformedError(431, "too many header lines")
         del lines[0]
         fields = self.memo.fields(lines)

@@ -83,11 +83,15 @@ def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
     revalidated = CounterMetricFamily(
         "slipstream_cache_revalidated", "Misses for which the upstream confirmed what was stored.", labels=labels
     )
+    batches = CounterMetricFamily("slipstream_cache_batches", "Calls to a batch endpoint.", labels=labels)
+    batched = CounterMetricFamily("slipstream_cache_batched", "Misses that a batch answered.", labels=labels)
     refreshed = CounterMetricFamily("slipstream_cache_refreshed", "Answers fetched anew while a stale one was served.", labels=labels)
     shadow = CounterMetricFamily("slipstream_cache_shadow", "Shadow: hits that would have been wrong.", labels=[*labels, "fault"])
     for pool in pools:
         for cache in pool.cache:
             revalidated.add_metric([pool.name, cache.policy], cache.revalidated)
+            batches.add_metric([pool.name, cache.policy], cache.batches)
+            batched.add_metric([pool.name, cache.policy], cache.batched)
             refreshed.add_metric([pool.name, cache.policy], cache.refreshed)
             shadow.add_metric([pool.name, cache.policy, "stale"], cache.would_stale)
             shadow.add_metric([pool.name, cache.policy, "leak"], cache.would_leak)
@@ -96,7 +100,7 @@ def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
             entries.add_metric([pool.name, cache.policy], cache.entries)
             size.add_metric([pool.name, cache.policy], cache.bytes)
             evictions.add_metric([pool.name, cache.policy], cache.evictions)
-    yield from (outcomes, revalidated, refreshed, shadow, entries, size, evictions)
+    yield from (outcomes, revalidated, batches, batched, refreshed, shadow, entries, size, evictions)
 
 
 def _circuits(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:

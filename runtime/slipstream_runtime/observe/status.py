@@ -41,6 +41,8 @@ def _cache(service: HttpService, policy: str) -> CacheFigures:
         stale=counters.stale,
         coalesced=counters.coalesced,
         bypass=counters.bypass,
+        batches=counters.batches,
+        batched=counters.batched,
         revalidated=counters.revalidated,
         refreshed=counters.refreshed,
         would_stale=counters.would_stale,

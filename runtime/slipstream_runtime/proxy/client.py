@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from slipstream_runtime.http.body import BodyReader
+from slipstream_runtime.http.body import UNKNOWN, BodyReader
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.heads import head_end
 from slipstream_runtime.http.request import RequestHead
@@ -204,15 +204,16 @@ class Client:
         seen = at + self._seen
         if data.startswith(b"\r\n", at):
             at += 2  # RFC 9112 §2.2: an empty line before a request
-        end = head_end(data, at, seen, scanner.limits)
+        limits = self._door.service.limits
+        end = head_end(data, at, seen, limits)
         if end < 0:
             return -1
-        head = scanner.scan(data[at:end])
+        head = scanner.scan(data[at:end], limits)
         self._seen = 0
         self.deadline = NEVER
         at = end + 4
         if head.body:
-            self.body.begin(head.body)
+            self.body.begin(head.body, limits.body)
             content, at = self.body.take(data, at)
             self.exchange = self._door.service.handle(self, head, content, self.body.complete)
             if self.exchange is None and not self.body.complete:
@@ -228,8 +229,13 @@ class Client:
         return at
 
     def _refuse(self, error: MalformedError) -> None:
-        """Nothing after a framing error can be trusted: one answer, then the end. In the middle of an exchange there's no room for one."""
+        """Nothing after a framing error can be trusted: one answer, then the end. In the middle of an exchange there's no room for one,
+        unless it has no answer yet and says itself that the body is too long."""
         if self.exchange is not None:
+            self.body.complete = False
+            self.body.left = UNKNOWN
+            if error.status == 413 and self.exchange.refuses_body():
+                return
             exchange, self.exchange = self.exchange, None
             exchange.on_client_gone()
             self.abort()

@@ -15,6 +15,7 @@ from slipstream_api.dns import lookup
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.addresses import Addresses, Loads, Resolver, unload
 from slipstream_runtime.proxy.failures import Failure
+from slipstream_runtime.proxy.trust import Trust, TrustError
 
 
 class DialError(Exception):
@@ -28,9 +29,9 @@ class DialError(Exception):
 class Dialer:
     """Dials upstreams through one resolver."""
 
-    def __init__(self, resolver: Resolver, clock: Clock) -> None:
+    def __init__(self, resolver: Resolver, clock: Clock, tls_folder: str = "") -> None:
         self._addresses = Addresses(resolver, clock)
-        self._contexts: dict[str, ssl.SSLContext] = {}
+        self._trust = Trust(tls_folder)
 
     async def connect(
         self, factory: Callable[[], Any], upstream: Upstream, timeout: float, loads: Loads | None = None
@@ -109,10 +110,10 @@ class Dialer:
     def _tls(self, upstream: Upstream) -> tuple[ssl.SSLContext | None, str | None]:
         if upstream.tls.mode == "Disabled":
             return None, None
-        context = self._contexts.get("default")
-        if context is None:
-            context = self._contexts["default"] = ssl.create_default_context()
-            context.set_alpn_protocols(["http/1.1"])
+        try:
+            context = self._trust.context(upstream.tls)
+        except TrustError as error:
+            raise DialError(failures.TLS_ERROR, str(error)) from None
         return context, upstream.tls.server_name or upstream.host
 
 

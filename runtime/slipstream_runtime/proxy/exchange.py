@@ -183,6 +183,15 @@ class Exchange(Sending):
         self._service.figures.cancelled += 1
         self._cancel()
 
+    def refuses_body(self) -> bool:
+        if self.state == STREAMING or self.client is None:
+            return False
+        if self.state == QUEUED:
+            self._service.pool.cancel(self)
+        self._drop_connection()
+        self.fail(failures.BODY_TOO_LONG)
+        return True
+
     def stands_still(self, before: float) -> bool:
         """Whether a streaming body made no progress since `before`, in neither direction."""
         written = 0 if self.client is None else self.client.unwritten

@@ -75,3 +75,6 @@ ONLY_IF_CACHED: Final = Failure(
 CLIENT_STALLED: Final = Failure(
     "RequestBodyTimeout", 408, "http_request_error", "PoolFull", "", "the request's body stood still for requestTimeout", False
 )
+BODY_TOO_LONG: Final = Failure(
+    "BodyTooLong", 413, "http_request_error", "PoolFull", "", "the request's body is longer than maxBodyBytes", False
+)

@@ -28,6 +28,11 @@ class _Noting(Service):
 
     def __init__(self, door: Door) -> None:
         self._door = door
+        self.follow()
+
+    def follow(self) -> None:
+        """The limits are those of the service that is in force now."""
+        self.limits = self._door.service.limits
 
     def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> Call | None:
         assert isinstance(client, LoggedClient)
@@ -64,6 +69,12 @@ class LoggedClient(Client):
         self._first = 0.0
         self._status = self._sent = 0
         self._cache = self._reason = b""
+
+    def data_received(self, data: bytes) -> None:
+        noting = self._door.service
+        if isinstance(noting, _Noting):
+            noting.follow()
+        super().data_received(data)
 
     def routed(self, head: RequestHead) -> None:
         """Its operation is known: read at once, since the line is shared by all requests that are spelt alike, in every pool."""

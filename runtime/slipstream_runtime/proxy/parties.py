@@ -4,15 +4,19 @@ Classes and not protocols, because a call through a protocol is looked up by nam
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from slipstream_runtime.http.answer import AnswerHead
+from slipstream_runtime.http.heads import Limits
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.failures import Failure
 
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.client import Client
     from slipstream_runtime.proxy.upstream import UpstreamConnection
+
+
+LIMITS: Final = Limits()
 
 
 class Call:
@@ -23,6 +27,10 @@ class Call:
     # from the client
 
     def on_request_body(self, data: bytes, complete: bool) -> None:
+        raise NotImplementedError
+
+    def refuses_body(self) -> bool:
+        """The request's body is longer than it may be: True where this was the answer, False where another one has begun."""
         raise NotImplementedError
 
     def on_client_writable(self, writable: bool) -> None:
@@ -66,6 +74,8 @@ class Owner:
 
 class Service:
     """Who answers: at once (None is returned and `Client.finished` was called), or later through the call that is returned."""
+
+    limits: Limits = LIMITS  # of the requests that it takes
 
     def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> Call | None:
         raise NotImplementedError

@@ -11,8 +11,10 @@ from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.reuse import FETCH, REFRESH, SERVE, VALIDATE, reuse
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.cores.store import Entry, Store
+from slipstream_runtime.cores.validators import conditions
 from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.batching import BatchedExchange
 from slipstream_runtime.proxy.bypass import BypassExchange
 from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.client import Client
@@ -68,6 +70,10 @@ def read(
     if method == HEAD:  # a stored GET answers it, but the answer to one is never stored
         plan.counters.misses += 1
         return begun(BypassExchange(service, client, head, operation, True, URI_MISS if entry is None else STALE, ""), b"", True, now)
+    if plan.batch is not None and not (operation.writes or request.conditional) and (entry is None or not conditions(entry.head)):
+        item = plan.batch.item(head.line.path, head.line.target)
+        if item is not None:
+            return begun(BatchedExchange(service, client, head, operation, plan, store, request, item, entry, now), b"", True, now)
     if entry is None:
         return begun(CachedExchange(service, client, head, operation, plan, store, request), b"", True, now)
     return begun(ValidatingExchange(service, client, head, operation, plan, store, request, entry), b"", True, now)

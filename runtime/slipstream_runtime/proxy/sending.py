@@ -93,7 +93,11 @@ class Sending(Call):
             self._attempts = Attempts(self, operation.retry, self._service)
             self._replays = self.head.body != 0 and operation.retry is not None and self.idempotent
         if operation.writes:
-            self._write = self._service.cache.generations.begin_write(operation.invalidates, self.head.line.path)
+            generations, path = self._service.cache.generations, self.head.line.path
+            scopes = operation.invalidates
+            if operation.fills:
+                scopes += tuple([generations.path(fill.of(path)) for fill in operation.fills])
+            self._write = generations.begin_write(scopes, path)
         self.dispatch(now)
 
     def dispatch(self, now: float) -> None:

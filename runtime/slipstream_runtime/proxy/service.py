@@ -7,6 +7,7 @@ from typing import Final
 
 from slipstream_api.config import Pool
 from slipstream_runtime.cores.route import Operation, Router
+from slipstream_runtime.http.heads import Limits
 from slipstream_runtime.http.request import NO_TIMEOUT, RequestHead
 from slipstream_runtime.proxy.addresses import is_address
 from slipstream_runtime.proxy.client import Client
@@ -40,6 +41,8 @@ class HttpService(Service):
         self.figures = state.figures
         self.pool = state.driver
         self.stores = state.stores
+        limits = config.limits
+        self.limits = Limits(limits.max_header_bytes, limits.max_headers, limits.max_url_bytes, limits.max_body_bytes)
         self._timeout = config.limits.request_timeout_ms / 1_000
         self._authority = authority(config)
         self._hosts: dict[bytes, bytes] = {}

@@ -11,11 +11,13 @@ from typing import Final
 from slipstream_api.config import Pool
 from slipstream_runtime.cores.circuits import Circuits
 from slipstream_runtime.cores.flight import Flights
+from slipstream_runtime.cores.gathering import Gathering
 from slipstream_runtime.cores.plan import SECRET_BYTES, PoolCache
 from slipstream_runtime.cores.refreshes import Refreshes
 from slipstream_runtime.cores.retry import RetryBudget
 from slipstream_runtime.cores.store import Store
 from slipstream_runtime.observe.figures import PoolFigures
+from slipstream_runtime.proxy.batching import BatchedExchange, send
 from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.checks import Checker
 from slipstream_runtime.proxy.context import Context
@@ -39,6 +41,7 @@ class PoolState:
         self.cache = PoolCache(SECRET, uniform)
         self.flights: Flights[CachedExchange] = Flights()
         self.refreshes = Refreshes()
+        self.gathering: Gathering[BatchedExchange] = Gathering()
         self.circuits = Circuits(uniform)
         self.figures = PoolFigures()
         self.tracker = Tracker()
@@ -68,6 +71,8 @@ class PoolState:
         return self.retired and not len(self.tracker) and self.driver.core.drained
 
     def sweep(self, now: float) -> None:
+        for group in self.gathering.due(now):
+            send(group, now)
         self.tracker.sweep(now)
         self.cache.generations.settle(now)
         self.driver.sweep(now)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, Bootstrap
+from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, TLS_DIR, Bootstrap
 from slipstream_operator.injector.inject import inject
 from slipstream_operator.injector.sidecar import TOKEN_DIR
 from tests.fakes.pods import NAMESPACE, SETTINGS, a_container, a_pod, a_pool, env_of, injected, outcome
@@ -89,6 +89,15 @@ def test_uid_and_address_come_from_the_downward_api() -> None:
     assert env["POD_IP"]["valueFrom"]["fieldRef"]["fieldPath"] == "status.podIP"
 
 
+def test_the_workloads_secret_of_tls_files_is_mounted_but_not_needed() -> None:
+    """By the kubelet: nobody reads it through the API."""
+    pod = injected(a_pod("search-agent", volumes=[{"name": "data", "emptyDir": {}}]))
+    volume = pod["spec"]["volumes"][2]
+    assert volume["secret"] == {"secretName": "slipstream-tls-search-agent", "optional": True}
+    mounts = {m["mountPath"]: m["name"] for m in sidecar_of(pod)["volumeMounts"]}
+    assert mounts[TLS_DIR] == volume["name"]
+
+
 def test_the_workloads_config_map_is_mounted_but_not_needed() -> None:
     """Optional, so that a pod starts without operator or policy."""
     pod = injected(a_pod("search-agent", volumes=[{"name": "data", "emptyDir": {}}]))
@@ -127,6 +136,7 @@ def test_the_status_annotation_says_what_the_pod_was_given() -> None:
         (a_pod(""), "InvalidWorkload"),
         (a_pod("agent", a_container("slipstream")), "NameTaken"),
         (a_pod(volumes=[{"name": "slipstream-config", "emptyDir": {}}]), "NameTaken"),
+        (a_pod(volumes=[{"name": "slipstream-tls", "emptyDir": {}}]), "NameTaken"),
         (a_pod("agent", a_container(ports=[{"containerPort": 15990}])), "ReservedPort"),
         (a_pod("agent", a_container(ports=[{"containerPort": 15900}])), "ReservedPort"),
     ],

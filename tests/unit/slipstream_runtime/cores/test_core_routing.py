@@ -21,7 +21,7 @@ def cached_by(router: Router, path: str, method: bytes = b"GET") -> str | None:
 
 
 def tags_of(router: Router, operation: Operation) -> set[str]:
-    return {tag for tag, scope in router._tags.items() if scope in operation.invalidates}
+    return {tag for tag, scope in router.plans[0].cache.generations._tags.items() if scope in operation.invalidates}
 
 
 LAYERED = a_pool(
