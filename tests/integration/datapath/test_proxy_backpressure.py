@@ -15,7 +15,7 @@ import pytest
 from slipstream_runtime.proxy import sockets
 from slipstream_runtime.proxy.acceptor import AT_ONCE, Acceptor
 from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import cache_rule, proxied, until
+from tests.fakes.proxied import Proxied, cache_rule, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream
 
 MIB = 1 << 20
@@ -127,19 +127,23 @@ async def test_a_client_that_is_slow_to_take_the_end_doesnt_stop_the_connection_
 
     async with RawUpstream(script) as up, proxied(up.port) as proxy:
         for size in range(100_000, 2_000_000, 60_000):
-            slow, asked = await proxy.caller(), proxy.service.figures.requests
-            slow.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
-            slow.get(b"/%d" % size)
-            await until(lambda: proxy.service.figures.requests > asked)
-            (client,) = proxy.runtime.context.clients
-            await until(lambda: not client.writable or client.exchange is None)
-            quick = await proxy.caller()
-            assert (await asyncio.wait_for(quick.ask(b"/9"), 5)).body == bytes(9)
-            slow.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
-            assert len((await slow.answer()).body) == size
-            slow.leave()
-            quick.leave()
-            await until(lambda: not proxy.runtime.context.clients)
+            await slow_and_quick(proxy, size)
+
+
+async def slow_and_quick(proxy: Proxied, size: int) -> None:
+    asked, slow = proxy.service.figures.requests, await proxy.caller()
+    slow.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
+    slow.get(b"/%d" % size)
+    await until(lambda: proxy.service.figures.requests > asked)
+    (client,) = proxy.runtime.context.clients
+    await until(lambda: not client.writable or client.exchange is None)
+    quick = await proxy.caller()
+    assert (await asyncio.wait_for(quick.ask(b"/9"), 5)).body == bytes(9)
+    slow.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+    assert len((await slow.answer()).body) == size
+    slow.leave()
+    quick.leave()
+    await until(lambda: not proxy.runtime.context.clients)
 
 
 async def unsent_in_kernel() -> int:
@@ -158,7 +162,10 @@ async def unsent_in_kernel() -> int:
         await until(lambda: not client.writable)
         assert client.transport is not None
         where = client.transport.get_extra_info("socket").fileno()
-        return int(struct.unpack("i", fcntl.ioctl(where, SIOCOUTQNSD, bytes(4)))[0])
+        unsent = int(struct.unpack("i", fcntl.ioctl(where, SIOCOUTQNSD, bytes(4)))[0])
+        caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
+        assert len((await caller.answer()).body) == TOTAL
+        return unsent
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit and its reading are Linux's")
