@@ -15,6 +15,7 @@ RUNTIME = "runtime/slipstream_runtime"
 LEFT_OUT = {
     "acceptor.py",
     "addresses.py",
+    "bulk.py",
     "dialer.py",
     "sockets.py",
     "sweep.py",

@@ -15,7 +15,6 @@ from slipstream_api.dns import lookup
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.addresses import Addresses, Loads, Resolver, unload
 from slipstream_runtime.proxy.failures import Failure
-from slipstream_runtime.proxy.sockets import connected
 
 
 class DialError(Exception):
@@ -93,8 +92,7 @@ class Dialer:
     async def _dial(self, factory: Callable[[], Any], upstream: Upstream, address: str) -> tuple[asyncio.Transport, Any]:
         context, name = self._tls(upstream)
         try:
-            sock = await connected(address, upstream.port)
-            return await asyncio.get_running_loop().create_connection(factory, sock=sock, ssl=context, server_hostname=name)
+            return await asyncio.get_running_loop().create_connection(factory, address, upstream.port, ssl=context, server_hostname=name)
         except ssl.SSLCertVerificationError as refused:
             raise DialError(failures.TLS_CERTIFICATE, refused.verify_message) from None
         except ssl.SSLError as failed:
