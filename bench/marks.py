@@ -18,9 +18,13 @@ class Mark(NamedTuple):
     version: int
     size: int
 
+    def line(self) -> bytes:
+        """What the body repeats."""
+        return b"%b %d %d %d\n" % self
+
     def body(self) -> bytes:
         """`size` bytes, at least the first line."""
-        line = b"%b %d %d %d\n" % self
+        line = self.line()
         return (line * (self.size // len(line) + 1))[: max(self.size, len(line))]
 
 

@@ -7,8 +7,10 @@ and requests there were. Versions are in a mapped file, so that they outlive a k
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import mmap
+import socket
 import struct
 import sys
 from collections import Counter
@@ -22,6 +24,9 @@ import marks
 
 KEYS: Final = 4096
 PLANTED_EVERY: Final = 200
+UNSENT: Final = 131_072
+LARGE, PIECE = 1_000_000, 65_536
+HEAD: Final = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nCache-Control: "
 COUNTER: Final = struct.Struct("<Q")
 
 
@@ -59,6 +64,9 @@ class Origin(asyncio.Protocol):
         self._buffer = bytearray()
         self._left = 0  # of the body of the request under way
         self._head = b""
+        self._block = b""  # what a large body repeats
+        self._unsent = 0  # bytes of that body
+        self._writable = True
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self._transport = transport
@@ -101,6 +109,9 @@ class Origin(asyncio.Protocol):
 
         def answer() -> None:
             found = self._versions.count(int(key)) if method == b"POST" else version
+            if asked["size"] > LARGE and not asked.get("chunked"):
+                self._flow(marks.Mark(caller, int(key), found, asked["size"]))
+                return
             body = marks.Mark(caller, int(key), found, asked["size"]).body()
             if self._broken == "truncated" and not self._figures.requests % PLANTED_EVERY:
                 body = body[: len(body) // 2]
@@ -111,9 +122,28 @@ class Origin(asyncio.Protocol):
         else:
             answer()
 
+    def _flow(self, mark: marks.Mark) -> None:
+        """A large body, made as it is taken: a thousand whole ones would cost this process gigabytes and the load's core its time."""
+        self._block, self._unsent = mark.line() * (PIECE // len(mark.line()) + 1), mark.size
+        self._transport.write(HEAD + b"no-store\r\nContent-Length: %d\r\n\r\n" % mark.size)
+        self._pump()
+
+    def _pump(self) -> None:
+        while self._unsent and self._writable and not self._transport.is_closing():
+            piece = self._block if len(self._block) <= self._unsent else self._block[: self._unsent]
+            self._unsent -= len(piece)
+            self._transport.write(piece)
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self._pump()
+
     def _send(self, body: bytes, stored: bool, chunked: bool) -> None:
         keep = b"public, max-age=3600" if stored else b"no-store"
-        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nCache-Control: " + keep
+        head = HEAD + keep
         if chunked:
             half = len(body) // 2
             pieces = b"".join(b"%x\r\n%b\r\n" % (len(piece), piece) for piece in (body[:half], body[half:]) if piece)
@@ -122,10 +152,28 @@ class Origin(asyncio.Protocol):
             self._transport.write(head + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
 
 
+def listening(port: int) -> socket.socket:
+    """With small send buffers: its kernel is the proxy's here, and what a thousand slow readers leave would be taken from the proxy."""
+    place = socket.create_server(("127.0.0.1", port), backlog=4096)
+    place.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT)
+    place.setblocking(False)
+    return place
+
+
 async def serve(port: int, versions: Versions, broken: str) -> None:
-    figures = Figures()
-    server = await asyncio.get_running_loop().create_server(lambda: Origin(versions, figures, broken), "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
+    """All that wait are accepted at once: with one a turn of the loop, as uvloop does it, thousands wait for half a minute."""
+    figures, loop, place = Figures(), asyncio.get_running_loop(), listening(port)
+    starting: set[asyncio.Task[object]] = set()
+
+    def accept() -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                task = loop.create_task(loop.connect_accepted_socket(lambda: Origin(versions, figures, broken), place.accept()[0]))
+                starting.add(task)
+                task.add_done_callback(starting.discard)
+
+    loop.add_reader(place.fileno(), accept)
+    await asyncio.Event().wait()
 
 
 if __name__ == "__main__":

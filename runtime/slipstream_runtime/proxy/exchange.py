@@ -101,6 +101,8 @@ class Exchange(Sending):
 
     def on_body(self, data: bytes, complete: bool) -> None:
         self.active_at = self._service.context.now
+        if complete:
+            self._connection = None  # it is back in its pool: a client that is slow to take the rest mustn't pause whoever has it next
         if self.client is not None:
             self.client.send(framed(data, complete) if self._chunked else data)
         if complete:
@@ -275,9 +277,7 @@ class Exchange(Sending):
             client.abort()
 
     def _complete(self) -> None:
-        now = self._now()
-        self._connection = None
-        self._record(self._status, now)
+        self._record(self._status, self._now())
         self._end(client_finished=True)
 
     def _end(self, client_finished: bool) -> None:

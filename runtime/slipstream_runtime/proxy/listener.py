@@ -10,12 +10,14 @@ from typing import Any, Final, Literal
 from slipstream_api.sidecar import ListenerStatus
 from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.proxy.acceptor import Acceptor
 from slipstream_runtime.proxy.answers import failure_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.failures import CLIENTS_FULL, STARTING
 from slipstream_runtime.proxy.logged import LoggedClient, LoggedDoor
 from slipstream_runtime.proxy.parties import Door, Service
+from slipstream_runtime.proxy.sockets import listening
 
 BACKLOG: Final = 1024
 
@@ -31,7 +33,7 @@ class Listener(Door):
         self.service: Service = _NoService()
         self._context = context
         self._raw: Callable[[], Any] | None = None
-        self._server: Any = None  # asyncio.Server, or what uvloop has in its place
+        self._acceptor: Acceptor | None = None
 
     def serve(self, pool: str, service: Service) -> None:
         """Requests that begin from now on, on new and old connections, are `service`'s."""
@@ -43,24 +45,23 @@ class Listener(Door):
 
     async def open(self) -> None:
         """Listen; a failure is kept in `error`, since one port in use mustn't cost the others."""
-        loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(self._accept, self.address, self.port, backlog=BACKLOG)
+            self._acceptor = Acceptor(listening(self.address, self.port, BACKLOG), self._accept)
         except OSError as error:
             self.error = f"can't listen on {self.address}:{self.port}: {os.strerror(error.errno) if error.errno else error}"
             return
         self.error = ""
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        self.port = self._acceptor.port
 
     def close(self) -> None:
         """Stop accepting; connections stay."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._acceptor is not None:
+            self._acceptor.close()
+            self._acceptor = None
 
     @property
     def listening(self) -> bool:
-        return self._server is not None
+        return self._acceptor is not None
 
     def status(self) -> ListenerStatus:
         state: Literal["Listening", "Failed"] = "Listening" if self.listening else "Failed"

@@ -1,0 +1,66 @@
+"""Accepts what waits at a listening socket, many connections at a turn of the loop; knows no protocol.
+
+uvloop's own servers accept one connection a turn: thousands that come at once then wait for as many turns, and time out behind the requests
+of those that were earlier."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any, Final
+
+AT_ONCE: Final = 100  # a turn, so that a flood of connections doesn't stop those that are open
+REST_SECONDS: Final = 1.0  # without descriptors or memory; trying again at once would only burn the core
+
+log = logging.getLogger("slipstream.listener")
+
+
+class Acceptor:
+    """Open from the start; `close` ends it, not the connections."""
+
+    def __init__(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
+        self._sock = sock
+        self._factory = factory
+        self._loop = asyncio.get_running_loop()
+        self._starting: set[asyncio.Task[Any]] = set()
+        self._rest: asyncio.TimerHandle | None = None
+        sock.setblocking(False)
+        self._loop.add_reader(sock.fileno(), self._ready)
+
+    @property
+    def port(self) -> int:
+        return int(self._sock.getsockname()[1])
+
+    def close(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+        self._loop.remove_reader(self._sock.fileno())
+        self._sock.close()
+
+    def _ready(self) -> None:
+        for _ in range(AT_ONCE):
+            try:
+                sock, _ = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                log.warning("can't accept a connection", extra={"detail": str(error), "port": self.port})
+                self._loop.remove_reader(self._sock.fileno())
+                self._rest = self._loop.call_later(REST_SECONDS, self._again)
+                return
+            sock.setblocking(False)
+            task = self._loop.create_task(self._start(sock))
+            self._starting.add(task)
+            task.add_done_callback(self._starting.discard)
+
+    def _again(self) -> None:
+        self._rest = None
+        self._loop.add_reader(self._sock.fileno(), self._ready)
+
+    async def _start(self, sock: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(self._factory, sock)
+        except OSError:
+            sock.close()  # it has gone again
