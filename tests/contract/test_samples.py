@@ -127,7 +127,7 @@ def load_test(name: str) -> LoadTestSpec:
     return test.spec
 
 
-@pytest.mark.parametrize("name", ["levels", "degradation", "isolation", "memory"])
+@pytest.mark.parametrize("name", ["levels", "degradation", "isolation", "memory", "workflows", "mixed"])
 def test_a_plan_can_be_made_of_it(name: str) -> None:
     """Through the layers, with the memory read past them; runners are enough for its users."""
     spec = load_test(name)
