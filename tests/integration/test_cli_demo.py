@@ -69,7 +69,7 @@ async def test_a_demo_measures(tmp_path: Path) -> None:
     assert (alive(tmp_path), left_behind(tmp_path)) == ([], [])
 
 
-@pytest.mark.parametrize(("moment", "number"), [("memory server:", signal.SIGTERM), ("Hold c10 Direct", signal.SIGINT)])
+@pytest.mark.parametrize(("moment", "number"), [("memory server:", signal.SIGTERM), (" c10 Direct", signal.SIGINT)])
 async def test_an_ended_demo(tmp_path: Path, moment: str, number: int) -> None:
     """While it starts and while it measures."""
     async with demo_in(tmp_path) as demo:
