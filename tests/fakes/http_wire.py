@@ -51,6 +51,12 @@ class Wire:
     def resume_reading(self) -> None:
         self.paused = False
 
+    def is_reading(self) -> bool:
+        return not self.paused
+
+    def set_protocol(self, protocol: object) -> None:
+        """Whatever reads: what arrives is fed to the connection itself."""
+
     def get_write_buffer_size(self) -> int:
         return 0
 
