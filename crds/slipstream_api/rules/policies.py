@@ -88,7 +88,7 @@ CACHE_RULES: Final[tuple[Rule, ...]] = (
         (CACHE,),
         "spec.rules[]",
         "!has(self.batch) || self.batch.?itemIn.orValue('Path') == 'Query' || "
-        "(has(self.match.http) && self.match.http.?pathTemplate.orValue('').contains('{' + self.batch.item + '}'))",
+        "(has(self.match.http) && has(self.match.http.pathTemplate) && self.match.http.pathTemplate.contains('{' + self.batch.item + '}'))",
         "with batch.itemIn Path, batch.item must be a variable of match.http.pathTemplate",
         _item_is_a_variable,
     ),
@@ -103,7 +103,7 @@ CACHE_RULES: Final[tuple[Rule, ...]] = (
         (CACHE,),
         "spec.rules[]",
         "!has(self.batch) || !self.batch.path.contains('{') || (!self.batch.path.contains('{' + self.batch.item + '}') && "
-        "has(self.match.http) && self.match.http.?pathTemplate.orValue('').startsWith("
+        "has(self.match.http) && has(self.match.http.pathTemplate) && self.match.http.pathTemplate.startsWith("
         "self.batch.path.substring(0, self.batch.path.lastIndexOf('}') + 1)))",
         "a batch.path with variables must begin as match.http.pathTemplate does, up to the last of them, and not have batch.item's",
         _path_has_known_variables,
