@@ -15,7 +15,6 @@ RUNTIME = "runtime/slipstream_runtime"
 LEFT_OUT = {
     "acceptor.py",
     "addresses.py",
-    "bulk.py",
     "dialer.py",
     "sockets.py",
     "trust.py",

@@ -10,7 +10,6 @@ from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.body import BodyReader
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.heads import head_end
-from slipstream_runtime.proxy.bulk import BulkReader, exchange
 from slipstream_runtime.proxy.failures import INCOMPLETE, MALFORMED, RESET
 from slipstream_runtime.proxy.parties import Call, Owner
 
@@ -24,7 +23,6 @@ class UpstreamConnection:
         "_awaiting_head",
         "_body",
         "_buffer",
-        "_bulk",
         "_interim",
         "_method",
         "_owner",
@@ -48,7 +46,6 @@ class UpstreamConnection:
         self._buffer = b""
         self._seen = 0
         self._body = BodyReader()
-        self._bulk: BulkReader | None = None  # while a body is read that doesn't come at once
         self._awaiting_head = False
         self._interim = 0
         self._request_sent = True
@@ -173,9 +170,6 @@ class UpstreamConnection:
         complete = self._body.complete
         if complete:
             self._finish()
-        elif self.transport is not None:
-            self._bulk = BulkReader(self)
-            exchange(self.transport, self._bulk)
         sink.on_answer(head, body, complete)
 
     def _body_received(self, sink: Call, data: bytes) -> None:
@@ -197,9 +191,6 @@ class UpstreamConnection:
         """The answer is complete: back to the pool before the sink hears of it, so that its next request finds the connection."""
         self._sink = None
         if self._reusable and self._request_sent and not self.closed:
-            if self._bulk is not None and self.transport is not None:
-                self._bulk = None
-                exchange(self.transport, self)
             self._owner.released(self)
         else:
             self.close()
