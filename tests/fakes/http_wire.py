@@ -45,12 +45,6 @@ class Wire:
     def write_eof(self) -> None:
         self.ended = True
 
-    def set_protocol(self, protocol: object) -> None:
-        """Whoever feeds bytes here knows whom to feed; a reader of large answers hands them on as they are."""
-
-    def is_reading(self) -> bool:
-        return not self.paused
-
     def pause_reading(self) -> None:
         self.paused = True
 

@@ -85,10 +85,6 @@ class BoundStep:
         body = _render(self._body, iteration, drawn, values)
         return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(body), body)
 
-    def is_right(self, body: bytes | bytearray, iteration: int, drawn: int, values: Values | None = None) -> bool:
-        """Whether the body holds all texts that were expected of this very request."""
-        return self.answer is None or self.answer.holds(body, iteration, drawn, values or {})
-
 
 @dataclass(frozen=True, slots=True)
 class CompiledStep:

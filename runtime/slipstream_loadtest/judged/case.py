@@ -9,7 +9,7 @@ from slipstream_loadtest.judged.checks import CheckRow
 from slipstream_loadtest.judged.comparison import ComparisonRow
 from slipstream_loadtest.judged.live import ended_by
 from slipstream_loadtest.judged.thresholds import ThresholdRow
-from slipstream_loadtest.measured.result import Result, Window
+from slipstream_loadtest.measured.result import Result, Window, levels
 from slipstream_loadtest.plan.asked import Threshold
 from slipstream_loadtest.plan.model import Plan
 
@@ -35,8 +35,7 @@ class Case:
 
     def levels(self) -> list[tuple[str, str, list[Window]]]:
         """Target, stage and all repeats of it."""
-        keys = dict.fromkeys((w.target, w.stage) for w in self.held())
-        return [(t, s, [w for w in self.held() if (w.target, w.stage) == (t, s)]) for t, s in keys]
+        return levels(self.result)
 
     @property
     def tolerated(self) -> bool:

@@ -52,11 +52,7 @@ Check = Callable[[Case], Reason | None]
 def judge(plan: Plan, result: Result, baseline: Baseline | None = None) -> Verdict:
     """The verdict of a run. `baseline`: the earlier run that a Stored comparison is with, if there is one."""
     compared, checks = compare(plan, result, baseline), judge_checks(plan, result)
-    return decide(Case(plan, result, judge_thresholds(plan, result), compared, baseline, checks))
-
-
-def decide(case: Case) -> Verdict:
-    """The verdict of what thresholds, comparison and checks have said."""
+    case = Case(plan, result, judge_thresholds(plan, result), compared, baseline, checks)
     groups = [[r for check in group if (r := check(case)) is not None] for group in (_TRUSTED, _BROKEN, _ANSWERED)]
     outcomes: tuple[Outcome, ...] = ("Inconclusive", "Failed", "Inconclusive")
     decided: Outcome = next((outcome for outcome, reasons in zip(outcomes, groups, strict=True) if reasons), "Passed")

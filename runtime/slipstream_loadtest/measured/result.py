@@ -72,6 +72,13 @@ class Result(ResultPart, frozen=True, kw_only=True):
     isolation: IsolationPart | None = None
 
 
+def levels(result: Result) -> list[tuple[str, str, list[Window]]]:
+    """Target, stage and the windows of all repeats, for every stage that is judged."""
+    held = [w for w in result.windows if w.judged]
+    keys = dict.fromkeys((w.target, w.stage) for w in held)
+    return [(target, stage, [w for w in held if (w.target, w.stage) == (target, stage)]) for target, stage in keys]
+
+
 def sum_series(several: Sequence[SeriesPart], *, sliced: bool = True) -> SeriesPart:
     """All of them together, under the first one's names. Where only some have a corrected latency (closed and open stages), the service
     time of the others takes part in it. `sliced` False: of different phases, whose slices have nothing to do with each other."""

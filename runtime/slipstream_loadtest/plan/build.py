@@ -90,7 +90,7 @@ def build_plan(
 
 def _check_requests(plan: Plan) -> None:
     requests.check_templates(plan.scenarios, plan.checks, rows.columns(plan.data))
-    if why := refusal(plan.checks, rows.columns(plan.data)):
+    if why := refusal(plan.checks):
         raise PlanRefused(*why)
     try:
         compile_scenarios(plan.scenarios, plan.data, "target")

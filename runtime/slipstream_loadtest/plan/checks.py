@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Final
 
 from slipstream_api.cel import quantity
 from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.plan.asked import Checks, Degradation, Isolation, MemoryGrowth
+from slipstream_loadtest.plan.requests import CANARY, http_request
 from slipstream_loadtest.plan.scenarios import HttpRequest
 
 if TYPE_CHECKING:
     from slipstream_api.models import loadtest as api
 
-CANARY: Final = "canary"
 _SLOT: Final = re.compile(r"\$\$|\$\{([^{}]*)\}")
-_KNOWN: Final = ("user", "session", "iteration", CANARY)
 
 
 def checks_of(asked: api.Checks) -> Checks:
@@ -28,17 +26,12 @@ def checks_of(asked: api.Checks) -> Checks:
     )
 
 
-def refusal(checks: Checks, names: Collection[str]) -> tuple[str, str] | None:
-    """Why the checks couldn't work: field and what to change. `names`: of data that templates may use."""
+def refusal(checks: Checks) -> tuple[str, str] | None:
+    """Why the checks couldn't work: field and what to change. That their templates name what there is, is seen where all of them are."""
     asked = checks.isolation
     if asked is None or asked.write is None or asked.read is None:
         return None
     path = "spec.checks.isolation"
-    for field, request in (("write", asked.write), ("read", asked.read)):
-        for name in _names(request):
-            if name not in _KNOWN and name not in names:
-                known = ", ".join(f"${{{n}}}" for n in (*_KNOWN, *sorted(names)))
-                return f"{path}.{field}", f"${{{name}}} is unknown: there are {known}"
     if CANARY not in _names(asked.write):
         return f"{path}.write", "it must leave ${canary} in the session's data: put it into path, headers or body"
     if CANARY in _names(asked.read):
@@ -50,13 +43,9 @@ def _isolation(asked: api.Isolation) -> Isolation:
     return Isolation(
         sessions=asked.sessions,
         rounds=asked.rounds,
-        write=_request(asked.write) if asked.write is not None else None,
-        read=_request(asked.read) if asked.read is not None else None,
+        write=http_request(asked.write) if asked.write is not None else None,
+        read=http_request(asked.read) if asked.read is not None else None,
     )
-
-
-def _request(step: api.HttpStep) -> HttpRequest:
-    return HttpRequest(method=step.method, path=step.path, headers=tuple(sorted(step.headers.items())), body=step.body or "")
 
 
 def _names(request: HttpRequest) -> set[str]:

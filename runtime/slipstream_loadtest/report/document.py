@@ -11,7 +11,7 @@ import msgspec
 from slipstream_loadtest.judged.metrics import METRICS, Pooled, pool
 from slipstream_loadtest.judged.verdict import Verdict
 from slipstream_loadtest.measured.histogram import CODEC_VERSION, Histogram
-from slipstream_loadtest.measured.result import RESULT_VERSION, Result, Window
+from slipstream_loadtest.measured.result import RESULT_VERSION, Result, Window, levels
 from slipstream_loadtest.plan.model import PLAN_VERSION, Plan
 from slipstream_loadtest.report.bounded import CONFIG_MAP_BYTES, fitted, plain
 from slipstream_loadtest.report.model import (
@@ -27,7 +27,7 @@ from slipstream_loadtest.report.model import (
     StepFigures,
     Versions,
 )
-from slipstream_loadtest.report.status import levels, summary
+from slipstream_loadtest.report.status import summary
 
 TOP_ERRORS: Final = 5
 P99: Final = Fraction(99, 100)

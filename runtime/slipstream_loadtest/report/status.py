@@ -8,7 +8,7 @@ import msgspec
 
 from slipstream_loadtest.judged.metrics import METRICS, Pooled, pool
 from slipstream_loadtest.judged.verdict import Verdict
-from slipstream_loadtest.measured.result import Result, Window
+from slipstream_loadtest.measured.result import Result, Window, levels
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.plan.units import show, show_change
 
@@ -106,13 +106,6 @@ def _short(member: Any) -> Any:
     if isinstance(member, dict):
         return {name: _short(inner) for name, inner in member.items()}
     return [_short(inner) for inner in member] if isinstance(member, list) else member
-
-
-def levels(result: Result) -> list[tuple[str, str, list[Window]]]:
-    """Target, stage and the windows of all repeats, for every stage that is judged."""
-    held = [w for w in result.windows if w.judged]
-    keys = dict.fromkeys((w.stage, w.target) for w in held)
-    return [(target, stage, [w for w in held if (w.stage, w.target) == (stage, target)]) for stage, target in keys]
 
 
 def shown(metric: str, pooled: Pooled) -> str:

@@ -49,9 +49,8 @@ class Exchange(Sending):
         attempts = self._attempts
         if attempts is None or head.status not in TROUBLE:
             return True
-        now = self._now()
         self._hear(head)
-        self._record(head.status, now)
+        self._record(head.status, now := self._now())
         at = attempts.after_answer(head, now)
         if not at and self._alternate(failures.TROUBLED) is None:
             return True
@@ -188,9 +187,7 @@ class Exchange(Sending):
     def refuses_body(self) -> bool:
         if self.state == STREAMING or self.client is None:
             return False
-        if self.state == QUEUED:
-            self._service.pool.cancel(self)
-        self._drop_connection()
+        self._let_go()
         self.fail(failures.BODY_TOO_LONG)
         return True
 
@@ -203,9 +200,7 @@ class Exchange(Sending):
         return self.active_at <= before
 
     def _cancel(self) -> None:
-        if self.state == QUEUED:
-            self._service.pool.cancel(self)
-        self._drop_connection()
+        self._let_go()
         self._end(client_finished=False)
 
     def fail(self, failure: Failure) -> None:

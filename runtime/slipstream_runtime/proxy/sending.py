@@ -215,6 +215,12 @@ class Sending(Call):
     def idempotent(self) -> bool:
         return self.head.method in IDEMPOTENT
 
+    def _let_go(self) -> None:
+        """Lets go of its place in the queue, and of its connection."""
+        if self.state == QUEUED:
+            self._service.pool.cancel(self)
+        self._drop_connection()
+
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:

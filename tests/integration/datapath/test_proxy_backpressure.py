@@ -6,7 +6,6 @@ import asyncio
 import fcntl
 import socket
 import struct
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -168,13 +167,11 @@ async def unsent_in_kernel() -> int:
         return unsent
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the limit and its reading are Linux's")
 @on_uvloop
 async def test_the_kernel_holds_little_for_a_reader_that_is_slow() -> None:
     assert 0 < await unsent_in_kernel() <= 2 * sockets.UNSENT
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="as above")
 def test_without_the_limit_the_kernel_holds_more(monkeypatch: pytest.MonkeyPatch) -> None:
     """The negative control of the test before."""
     monkeypatch.setattr(sockets, "UNSENT", 1 << 30)

@@ -76,9 +76,9 @@ def test_answer_must_contain_what_this_request_asked():
     """The expectation is filled in with the same values as the request; another user's answer is wrong."""
     step = compiled(HttpRequest(path="/"), contains=('"user":${user}', "${word}")).bind(3, "s-3")
     drawn = next(d for n in range(100) if row(d := draw(START, n), 0, 3) == 0)
-    assert step.is_right(b'{"user":3,"text":"two words"}', 1, drawn)
-    assert not step.is_right(b'{"user":4,"text":"two words"}', 1, drawn)
-    assert not step.is_right(b'{"user":3,"text":"others"}', 1, drawn)
+    assert step.answer.holds(b'{"user":3,"text":"two words"}', 1, drawn, {})
+    assert not step.answer.holds(b'{"user":4,"text":"two words"}', 1, drawn, {})
+    assert not step.answer.holds(b'{"user":3,"text":"others"}', 1, drawn, {})
 
 
 def test_dollar_signs_are_written_twice():

@@ -11,9 +11,8 @@ from typing import Final
 from slipstream_loadtest.judged.metrics import latency, pool
 from slipstream_loadtest.measured.histogram import Histogram, merged
 from slipstream_loadtest.measured.part import SlicePart, TimingsPart
-from slipstream_loadtest.measured.result import Result, Window
+from slipstream_loadtest.measured.result import Result, Window, levels
 from slipstream_loadtest.plan.model import Plan, TargetName
-from slipstream_loadtest.report.status import levels
 
 MAX_POINTS: Final = 240  # of a chart: more can't be told apart, and the page stays small
 P50, P95 = Fraction(1, 2), Fraction(95, 100)
