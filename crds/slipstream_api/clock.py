@@ -15,8 +15,7 @@ class Clock(Protocol):
 class MonotonicClock:
     """The machine's monotonic clock."""
 
-    def now(self) -> float:
-        return time.monotonic()
+    now = staticmethod(time.monotonic)  # itself, so that asking costs one call and no frame
 
 
 class ManualClock:

@@ -84,7 +84,7 @@ class BatchCall(Exchange):
         return True  # a read, whatever its method: the policy says so
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
-        self._arrived(head, complete)
+        self._arrived(head, complete, self._now())
         self._lines = _usable(head)
         if self._lines is None:
             self._reject()
@@ -170,7 +170,7 @@ class BatchCall(Exchange):
         """The call is over; who waited for it."""
         tickets, self._tickets = self._tickets, {}
         self._pieces = []
-        self._end(client_finished=False)
+        self._end(self._now(), client_finished=False)
         return tickets
 
     def _alone(self, tickets: dict[BatchedExchange, str], now: float) -> None:

@@ -103,7 +103,7 @@ class BatchedExchange(CachedExchange):
             self._land(head, body, 0)
         line = forwarded(self._reason, stored=not detail, collapsed=True, detail=detail or "batch")
         self._send_stored(head, body, CACHE_STATUS + line)
-        self._end(client_finished=True)
+        self._end(now, client_finished=True)
 
     def _give_up(self, detail: str, now: float) -> None:
         """What isn't stored may still say that what is stored is no longer right, as where the upstream was asked about it."""
@@ -143,10 +143,10 @@ class BatchedExchange(CachedExchange):
         else:
             super().expire()
 
-    def _end(self, client_finished: bool) -> None:
+    def _end(self, now: float, client_finished: bool) -> None:
         ticket, self._ticket = self._ticket, None
         call, self.call = self.call, None
-        super()._end(client_finished)
+        super()._end(now, client_finished)
         if call is not None:
             call.left(self)
         elif ticket is not None:

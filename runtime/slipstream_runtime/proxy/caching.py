@@ -81,7 +81,7 @@ class CachedExchange(Exchange):
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
         now = self._now()
-        self._arrived(head, complete)
+        self._arrived(head, complete, now)
         if head.status in TROUBLE and self._replace(head.status, now):
             return
         storing = judge(self._plan, self._request, head.status, head.governing, now, now - self.started)
@@ -90,7 +90,7 @@ class CachedExchange(Exchange):
         else:
             self._collector = Collector(self._store, storing, head)
             self._collect(body, complete, now)
-        self._relay(head, self.cache_line(self._detail, stored=complete and not self._detail), body, complete)
+        self._relay(head, self.cache_line(self._detail, stored=complete and not self._detail), body, complete, now)
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
         """`stored` can only be promised once it is."""
@@ -155,7 +155,7 @@ class CachedExchange(Exchange):
         self._flight = None
         line = CACHE_STATUS + cache_status.forwarded(self._reason, stored=True, collapsed=True, status=status)
         self._send_stored(head, body, line)
-        self._end(client_finished=True)
+        self._end(self._now(), client_finished=True)
 
     def _send_stored(self, head: bytes, body: bytes, lines: bytes) -> None:
         """An answer as it is stored, with further `lines`, in the form that the caller wants."""
@@ -237,7 +237,7 @@ class CachedExchange(Exchange):
             self._keep = client.keeps(self.head)
             form = form_for(self.head, self._request, entry.head)
             client.send(rendered_with(entry, now, why, connection_line(self.head.line.http11, self._keep), form))
-        self._end(client_finished=True)
+        self._end(now, client_finished=True)
 
     def _cancel(self) -> None:
         """The client has left. A call goes on for those who wait for it, and ends with the last of them."""
@@ -252,7 +252,7 @@ class CachedExchange(Exchange):
             else:
                 self._flight = flight  # it is still ours to land
             return
-        self._end(client_finished=False)
+        self._end(self._now(), client_finished=False)
         if last:
             flight.leader.on_deserted()
 

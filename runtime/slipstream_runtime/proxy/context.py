@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from slipstream_api.clock import Clock
@@ -23,10 +24,12 @@ NEVER: Final = math.inf
 class Context:
     """One per runtime."""
 
-    __slots__ = ("access", "answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "tunnels")
+    __slots__ = ("access", "answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "time",
+                 "tunnels")  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.time: Callable[[], float] = clock.now  # the same, for what asks several times a request: no look-up of a method by name
         self.access: AccessLog | None = None  # set before the first listener opens; asked once a connection
         self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
         self.date = b""  # the header line of what we answer ourselves, renewed by the sweep

@@ -49,8 +49,8 @@ class Exchange(Sending):
         attempts = self._attempts
         if attempts is None or head.status not in TROUBLE:
             return True
-        self._hear(head)
-        self._record(head.status, now := self._now())
+        self._hear(head, now := self._now())
+        self._record(head.status, now)
         at = attempts.after_answer(head, now)
         if not at and self._alternate(failures.TROUBLED) is None:
             return True
@@ -65,25 +65,25 @@ class Exchange(Sending):
             self.fail(failures.TROUBLED)
         return False
 
-    def _hear(self, head: AnswerHead) -> None:
+    def _hear(self, head: AnswerHead, now: float) -> None:
         """An upstream that says when to come back is left alone so long, should its circuit open."""
         if self._permit is not None and head.status in (429, 503):
-            self._permit.asked(asked_wait(head.fields), self._now())
+            self._permit.asked(asked_wait(head.fields), now)
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
-        self._arrived(head, complete)
-        self._relay(head, self.cache_line(""), body, complete)
+        self._arrived(head, complete, now := self._now())
+        self._relay(head, self.cache_line(""), body, complete, now)
 
-    def _arrived(self, head: AnswerHead, complete: bool) -> None:
+    def _arrived(self, head: AnswerHead, complete: bool, now: float) -> None:
         self._status = head.status
         self._service.figures.by_class[head.status // 100] += 1
-        self._hear(head)
+        self._hear(head, now)
         if complete:
             self._connection = None  # it is back in its pool
         elif head.body < 0:  # a stream may go on for hours; a body of known length may still be cut short, which is a failure
-            self._record(head.status, self._now())
+            self._record(head.status, now)
 
-    def _relay(self, head: AnswerHead, extra: bytes, body: bytes, complete: bool) -> None:
+    def _relay(self, head: AnswerHead, extra: bytes, body: bytes, complete: bool, now: float) -> None:
         """The answer's head and the first of its body, to the client."""
         client = self.client
         if client is not None:
@@ -93,7 +93,7 @@ class Exchange(Sending):
             data = forwarded_answer(head, extra + self.notes(), connection_line(http11, self._keep), self._chunked)
             client.send(data + (framed(body, complete) if self._chunked else body))
         if complete:
-            self._complete()
+            self._complete(now)
         else:
             self.state = STREAMING
             self._service.track(self, False, 0.0)
@@ -105,7 +105,7 @@ class Exchange(Sending):
         if self.client is not None:
             self.client.send(framed(data, complete) if self._chunked else data)
         if complete:
-            self._complete()
+            self._complete(self._now())
 
     def on_client_writable(self, writable: bool) -> None:
         if self._connection is not None:
@@ -119,11 +119,11 @@ class Exchange(Sending):
             connection.abandon()
             self.on_failure(failures.MALFORMED, False)
             return
-        self._record(101, self._now())
+        self._record(101, now := self._now())
         self._connection = None
         client.send(switching(head))
         self._service.tunnel(client, connection, rest)
-        self._end(client_finished=True)
+        self._end(now, client_finished=True)
 
     # -- ends -------------------------------------------------------------------------------------------------------------
 
@@ -201,7 +201,7 @@ class Exchange(Sending):
 
     def _cancel(self) -> None:
         self._let_go()
-        self._end(client_finished=False)
+        self._end(self._now(), client_finished=False)
 
     def fail(self, failure: Failure) -> None:
         """No answer from the upstream, or no connection to it: another upstream's, or our own."""
@@ -209,7 +209,7 @@ class Exchange(Sending):
         other = self._alternate(failure)
         if other is None:
             self._excuse(failure)
-            self._end(client_finished=True)
+            self._end(self._now(), client_finished=True)
         else:
             self._service.figures.errors += 1
             self._divert(other, failure)
@@ -235,7 +235,7 @@ class Exchange(Sending):
         assert client is not None
         head.until = min(head.until, self.deadline or self._service.due(self.started))
         head.notes += diverted(failure, other.config.name)
-        self._end(client_finished=False)
+        self._end(self._now(), client_finished=False)
         self.successor = other.take_over(client, head)
         if self.successor is not None:
             client.exchange = self.successor
@@ -267,15 +267,15 @@ class Exchange(Sending):
         self._record_failure(failure)
         self._service.figures.errors += 1
         client = self.client
-        self._end(client_finished=False)
+        self._end(self._now(), client_finished=False)
         if client is not None:
             client.abort()
 
-    def _complete(self) -> None:
-        self._record(self._status, self._now())
-        self._end(client_finished=True)
+    def _complete(self, now: float) -> None:
+        self._record(self._status, now)
+        self._end(now, client_finished=True)
 
-    def _end(self, client_finished: bool) -> None:
+    def _end(self, now: float, client_finished: bool) -> None:
         """Give everything back, then let the client go on."""
         unanswered = self._doubtful or (self.state == SENT and self._status == 0)
         self.state = DONE
@@ -295,6 +295,6 @@ class Exchange(Sending):
         self._service.untrack(self)
         client, self.client = self.client, None
         if client is not None:
-            self._service.figures.observe(self.operation.name, self._now() - self.started)
+            self._service.figures.observe(self.operation.name, now - self.started)
         if client is not None and client_finished:
             client.finished(self._keep)

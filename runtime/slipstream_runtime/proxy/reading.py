@@ -44,7 +44,7 @@ def read(
     """Take one request that falls under `plan`; None where it is answered already."""
     method = head.method
     request = plan.reader.read_head(GET if method == HEAD else method, head.line.target, head, head.body != 0)
-    now = service.context.clock.now()
+    now = service.context.time()
     why = request.bypass or ("upgrade" if head.upgrade else "")
     if why:
         plan.counters.bypass += 1

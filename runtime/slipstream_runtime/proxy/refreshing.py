@@ -44,12 +44,12 @@ class RefreshExchange(ValidatingExchange):
         """Nobody's error: whoever waits falls back for itself, the next one who asks is served what there is."""
         followers = self._land_failure()
         self._record_failure(failure)
-        self._end(client_finished=False)
+        self._end(self._now(), client_finished=False)
         for follower in followers:
             follower.fail(failure)
 
-    def _end(self, client_finished: bool) -> None:
-        super()._end(client_finished)
-        self._service.refreshes.end(self._request.key, self.fresh, self._now())
+    def _end(self, now: float, client_finished: bool) -> None:
+        super()._end(now, client_finished)
+        self._service.refreshes.end(self._request.key, self.fresh, now)
         if self.fresh:
             self._plan.counters.refreshed += 1

@@ -63,7 +63,7 @@ class Sending(Call):
         self._status = 0
 
     def _now(self) -> float:
-        return self._service.context.clock.now()
+        return self._service.context.time()
 
     def on_no_connection(self, failure: Failure) -> None:
         raise NotImplementedError

@@ -58,17 +58,17 @@ class HttpService(Service):
             line.routed_by, line.operation = self.router, operation
         self.figures.requests += 1
         if head.timeout_ms != NO_TIMEOUT:
-            head.until = self.context.clock.now() + head.timeout_ms / 1_000
+            head.until = self.context.time() + head.timeout_ms / 1_000
         plan = operation.cache
         if plan is not None:
             return read(self, client, head, body, complete, operation, plan)
-        return begun(Exchange(self, client, head, operation), body, complete, self.context.clock.now())
+        return begun(Exchange(self, client, head, operation), body, complete, self.context.time())
 
     def take_over(self, client: Client, head: RequestHead) -> Exchange | None:
         """A request whose own upstream can't answer; None where it is answered already."""
         operation = self.router.route(head.method, head.line.path)
         self.figures.requests += 1
-        return begun(Exchange(self, client, head, operation), b"", True, self.context.clock.now())
+        return begun(Exchange(self, client, head, operation), b"", True, self.context.time())
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""
@@ -84,13 +84,13 @@ class HttpService(Service):
 
     def open_for(self, operation: Operation) -> float:
         """Seconds until the operation's circuit may let a call through; 0 where it isn't open or nobody can say."""
-        now = self.context.clock.now()
+        now = self.context.time()
         breaker = None if operation.circuit is None else self.circuits.get(operation.circuit, now)
         return 0.0 if breaker is None else breaker.retry_after(now)
 
     def linger_until(self) -> float:
         """How long an effect of a write that ended without an answer is reckoned with: one request timeout."""
-        return self.context.clock.now() + self._timeout
+        return self.context.time() + self._timeout
 
     # -- deadlines --------------------------------------------------------------------------------------------------------
 

@@ -65,7 +65,7 @@ class ValidatingExchange(CachedExchange):
             super().on_answer(head, body, complete)
             return
         now = self._now()
-        self._arrived(head, complete)
+        self._arrived(head, complete, now)
         if validators.confirms(entry.head, head.fields):
             self._validated(entry, head, now)
         else:  # it is about something else, so it says nothing about what is stored: ask without conditions
@@ -88,7 +88,7 @@ class ValidatingExchange(CachedExchange):
             self._land(head, body, NOT_MODIFIED)
         line = cache_status.forwarded(self._reason, stored=not detail, status=NOT_MODIFIED, detail=detail)
         self._send_stored(head, body, CACHE_STATUS + line)
-        self._complete()
+        self._complete(now)
 
     def _give_up(self, detail: str, now: float) -> None:
         """What isn't stored may still say that what is stored is no longer right: a 403, a 404, a `no-store`. An error says nothing."""
