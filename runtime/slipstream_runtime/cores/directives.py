@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import Final
 
 from slipstream_runtime.cores.fields import HeaderField, members
@@ -54,6 +53,8 @@ class Directives:
 
 
 _MAX_VALUE: Final = 128  # longer ones aren't worth remembering
+_MAX_VALUES: Final = 256
+_remembered: Final[dict[bytes, Directives]] = {}  # of one line: servers say one of a few things, again and again
 
 
 def directives_of(fields: Sequence[HeaderField]) -> Directives:
@@ -66,13 +67,14 @@ def directives_of(fields: Sequence[HeaderField]) -> Directives:
             only = field
     if only is None:
         return _NONE
-    return _of_value(only.value) if len(only.value) <= _MAX_VALUE else Directives(fields)
-
-
-@lru_cache(256)
-def _of_value(value: bytes) -> Directives:
-    """Of one line: servers say one of a few things, again and again."""
-    return Directives((HeaderField(b"cache-control", value),))
+    found = _remembered.get(only.value)
+    if found is None:
+        found = Directives((only,))
+        if len(only.value) <= _MAX_VALUE:
+            if len(_remembered) >= _MAX_VALUES:
+                _remembered.clear()
+            _remembered[only.value] = found
+    return found
 
 
 def delta_seconds(value: bytes) -> int:

@@ -119,4 +119,8 @@ def _lifetime(directives: Directives, fields: list[HeaderField], shared: bool) -
 
 def _age(fields: list[HeaderField]) -> float:
     """How old the answer says it is; the largest of what can be read."""
-    return max((float(delta_seconds(field.value)) for field in fields if field.name == b"age"), default=0.0)
+    age = 0
+    for field in fields:
+        if field.name == b"age":
+            age = max(age, delta_seconds(field.value))
+    return float(age)

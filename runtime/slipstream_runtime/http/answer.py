@@ -11,6 +11,7 @@ from slipstream_runtime.http.fields import (
     CLOSE,
     CONTENT_LENGTH,
     DATE,
+    EXPIRES,
     FRAMED,
     GOVERNING,
     HOST_FIELD,
@@ -29,6 +30,8 @@ from slipstream_runtime.http.heads import Limits
 from slipstream_runtime.http.scanner import NAMES_TABLE, SCAN, Scan
 
 MAX_STATUS_LINES: Final = 256
+_EXPIRES: Final = 1 << EXPIRES
+_GOVERNING_BY_DATE: Final = GOVERNING | 1 << DATE
 _NOT_STORED: Final = OF_THE_HOP | 1 << CONTENT_LENGTH | 1 << AGE
 
 
@@ -86,7 +89,11 @@ class AnswerHead(Head):
         lines = self.lines
         if lines is None:
             return self.fields
-        return self._memo.fields(lines.kinds(GOVERNING | 1 << DATE)) if lines.present & GOVERNING else []
+        present = lines.present
+        if not present & GOVERNING:
+            return []
+        # Date counts beside Expires only, and is new each second: no memo knows it for long.
+        return self._memo.fields(lines.kinds(_GOVERNING_BY_DATE if present & _EXPIRES else GOVERNING))
 
     def storable(self) -> bytes:
         """Start line and fields as a store keeps them: Age is told anew each time, the length is that of the body as it was read."""

@@ -143,6 +143,9 @@ class FieldMemo:
 
     def fields(self, lines: list[bytes]) -> list[Field]:
         """The fields of all `lines`; raises MalformedError."""
+        if len(lines) == 1:  # what is asked of a head that is unread
+            field = self.known.get(lines[0])
+            return [self.learn(lines[0]) if field is None else field]
         found = list(map(self.known.get, lines))
         if None in found:
             learn = self.learn

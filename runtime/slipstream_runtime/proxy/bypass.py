@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from slipstream_runtime.cores import cache_status
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.exchange import Exchange
-from slipstream_runtime.proxy.stored import CACHE_STATUS
+from slipstream_runtime.proxy.stored import forwarded_line
 
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
@@ -24,7 +23,7 @@ class BypassExchange(Exchange):
         self, service: HttpService, client: Client, head: RequestHead, operation: Operation, enforced: bool, reason: str, why: str
     ) -> None:
         super().__init__(service, client, head, operation)
-        self._line = CACHE_STATUS + cache_status.forwarded(reason, detail=why) if enforced else b""
+        self._line = forwarded_line(reason, why) if enforced else b""
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
         return self._line

@@ -21,7 +21,7 @@ from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.collecting import Collector
 from slipstream_runtime.proxy.exchange import DONE, QUEUED, Exchange
 from slipstream_runtime.proxy.failures import Failure
-from slipstream_runtime.proxy.stored import CACHE_STATUS, assembled, form_for, rendered_with
+from slipstream_runtime.proxy.stored import CACHE_STATUS, assembled, form_for, forwarded_line, rendered_with
 
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
@@ -94,7 +94,9 @@ class CachedExchange(Exchange):
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
         """`stored` can only be promised once it is."""
-        return CACHE_STATUS + cache_status.forwarded(self._reason, stored=stored, detail=detail)
+        if stored:
+            return CACHE_STATUS + cache_status.forwarded(self._reason, stored=True, detail=detail)
+        return forwarded_line(self._reason, detail)
 
     def on_body(self, data: bytes, complete: bool) -> None:
         if self._collector is not None:

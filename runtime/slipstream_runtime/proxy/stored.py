@@ -13,11 +13,23 @@ from slipstream_runtime.http.request import RequestHead
 
 CACHE_STATUS: Final = b"\r\nCache-Status: "
 AGE: Final = b"\r\nAge: "
+_lines: Final[dict[str, dict[str, bytes]]] = {}  # Cache-Status by reason, then by detail: tokens of our own, so few
 
 # What of an answer a request wants to have.
 WHOLE: Final = 0
 HEAD_ONLY: Final = 1
 NOT_MODIFIED: Final = 2  # it has the rest already
+
+
+def forwarded_line(reason: str, detail: str) -> bytes:
+    """Cache-Status of an answer to a call of its own that isn't stored, as a line."""
+    known = _lines.get(reason)
+    if known is None:
+        known = _lines[reason] = {}
+    line = known.get(detail)
+    if line is None:
+        line = known[detail] = CACHE_STATUS + cache_status.forwarded(reason, detail=detail)
+    return line
 
 
 def form_for(head: RequestHead, request: CacheRequest, stored: bytes) -> int:
