@@ -33,6 +33,7 @@ TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
 MAX_REMEMBERED_LINE: Final = 512
 NO_TIMEOUT: Final = -1
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: more than a week is no deadline
+_NEVER: Final = math.inf
 _ONLY_HOST: Final = 1 << HOST_FIELD
 
 
@@ -104,7 +105,7 @@ class RequestHead(Head):
         self.expects_continue = False
         self.upgrade = b""
         self.timeout_ms: int = NO_TIMEOUT  # how long the caller waits, where it says so
-        self.until = math.inf  # the same as a time, once the clock was asked
+        self.until = _NEVER  # the same as a time, once the clock was asked
         self.notes = b""  # lines for the answer, whoever gives it
         self._memo = memo
         self._fields: list[Field] | None = None

@@ -29,6 +29,7 @@ class HttpService(Service):
     def __init__(self, config: Pool, state: PoolState, router: Router, services: Mapping[str, HttpService] | None = None) -> None:
         self.config = config
         self.state = state
+        self._tracker = state.tracker
         self.router = router
         self.services: Mapping[str, HttpService] = (
             {} if services is None else services
@@ -102,14 +103,14 @@ class HttpService(Service):
         """An answer is due `requestTimeout` after `since`, or when the caller's own time is over; or a body flows, and may stand still."""
         until = exchange.head.until
         if waiting:
-            self.state.tracker.wait(exchange, min(since + self._timeout, until))
+            self._tracker.wait(exchange, min(since + self._timeout, until))
         else:
-            self.state.tracker.flow(exchange, self._timeout, self.context.now)
+            self._tracker.flow(exchange, self._timeout, self.context.now)
         if until < NEVER and exchange.state != STREAMING:
             exchange.wake_at(until)
 
     def untrack(self, exchange: Sending) -> None:
-        self.state.tracker.forget(exchange)
+        self._tracker.forget(exchange)
 
     # -- upgrades ---------------------------------------------------------------------------------------------------------
 

@@ -29,12 +29,16 @@ class Tracker:
 
     def wait(self, exchange: Sending, deadline: float) -> None:
         """An answer's head is due by `deadline`; one that it keeps keeps its place."""
-        if exchange.deadline == deadline and exchange in self._waiting:
-            return
+        waiting = self._waiting
+        if exchange.deadline:  # it waits, or it isn't here
+            if exchange in waiting:
+                if exchange.deadline == deadline:
+                    return
+                del waiting[exchange]
+        elif self._flowing:
+            self._flowing.pop(exchange, None)
         exchange.deadline = deadline
-        self._flowing.pop(exchange, None)
-        self._waiting.pop(exchange, None)
-        self._waiting[exchange] = None
+        waiting[exchange] = None
 
     def flow(self, exchange: Sending, patience: float, now: float) -> None:
         """A body flows, and may stand still for `patience` seconds."""
@@ -54,8 +58,9 @@ class Tracker:
 
     def forget(self, exchange: Sending) -> None:
         if exchange.deadline:  # it waits, or it isn't here
-            self._waiting.pop(exchange, None)
-        else:
+            if exchange in self._waiting:
+                del self._waiting[exchange]
+        elif self._flowing:
             self._flowing.pop(exchange, None)
         if self._alarms:
             self._alarms.pop(exchange, None)
