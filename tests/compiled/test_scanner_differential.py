@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from typing import Any
 
@@ -18,7 +19,7 @@ from slipstream_runtime.http.fields import GOVERNING, NAMES
 from slipstream_runtime.http.forward import forwarded_answer, forwarded_request
 from slipstream_runtime.http.heads import Limits
 from slipstream_runtime.http.request import RequestHead, RequestScanner
-from slipstream_runtime.http.scanner import NAMES_TABLE, SCAN
+from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN
 
 assert SCAN is not None, "the scanner in C isn't built: `make test-compiled` builds it and runs these"
 
@@ -88,10 +89,17 @@ def answer_facts(head: AnswerHead) -> tuple[Any, ...]:
     names = {name for name, kind in NAMES.items() if 1 << kind & GOVERNING}
     told = [(name, value) for name, value, _, _ in fields if name in names]
     assert [pair for pair in governing if pair[0] in names] == told
-    if told:
+    if any(name == b"expires" for name, _ in told):
         assert [pair for pair in governing if pair[0] == b"date"] == [(name, value) for name, value, _, _ in fields if name == b"date"]
     sent = [forwarded_answer(head, b"\r\nA: b", b"", chunked) for chunked in (False, True)]
     return (head.status, head.body, head.keep_alive, head.upgrade, fields, sent, head.storable(), head.value(b"date"))
+
+
+class Taken(list[Any]):
+    """A head and its end; no tuple, which is a refusal."""
+
+    def __init__(self, head: Any, end: int) -> None:
+        super().__init__((head, end))
 
 
 def outcome(scan: Any, *arguments: Any) -> Any:
@@ -122,6 +130,24 @@ def compare(block: bytes, methods: tuple[bytes, ...] = (b"GET", b"HEAD")) -> Non
         both([lambda scanner=scanner: scanner.scan(block) for scanner in scanners], lambda head, read=read: request_facts(head, read))
     for method in methods:
         both([lambda scanner=scanner, method=method: scanner.scan(block, method) for scanner in ANSWERS], answer_facts)
+    compare_taken(block + b"\r\n\r\nrest", 0, 0, methods)
+
+
+def compare_taken(data: bytes, start: int, seen: int, methods: tuple[bytes, ...] = (b"GET",)) -> None:
+    """The same of a head that has to be found first: it, where it ends, or that it isn't complete."""
+
+    def with_end(facts: Any) -> Any:
+        return lambda taken: (taken[1], None if taken[0] is None else facts(taken[0]))
+
+    both(
+        [lambda scanner=scanner: Taken(*scanner.take(data, start, seen, LIMITS)) for scanner in REQUESTS],
+        with_end(lambda head: request_facts(head, False)),
+    )
+    for method in methods:
+        both(
+            [lambda scanner=scanner, method=method: Taken(*scanner.take(data, start, seen, method)) for scanner in ANSWERS],
+            with_end(answer_facts),
+        )
 
 
 def mutated(source: random.Random) -> bytes:
@@ -153,6 +179,49 @@ def test_mutated_heads_are_read_alike(seed: int) -> None:
 def test_any_octets_are_read_alike(block: bytes) -> None:
     """No head at all, mostly."""
     compare(block)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_heads_are_found_alike(seed: int) -> None:
+    """Of messages behind one another, cut anywhere, with any part of them searched before."""
+    source = random.Random(seed)
+    for _ in range(300):
+        data = b"".join(mutated(source) + b"\r\n\r\n" for _ in range(2))
+        data = data[: source.choice((len(data), source.randrange(len(data) + 1)))]
+        start = source.choice((0, 0, source.randrange(len(data) + 1)))
+        compare_taken(data, start, source.choice((0, start, source.randrange(len(data) + 2))))
+
+
+def test_a_head_that_is_too_long_is_refused_alike_and_one_octet_less_is_not() -> None:
+    """At the limit of a head, found at once or after it was searched in part."""
+    limits = Limits(head=64)
+    block = b"GET / HTTP/1.1\r\nHost: a\r\nX: "
+    for size in (63, 64, 65):
+        data = block + b"y" * (size - len(block)) + b"\r\n\r\n"
+        for seen in (0, 62, 64, 66):
+            found = [outcome(RequestScanner(scan=scan).take, data, 0, seen, limits) for scan in (SCAN, None)]
+            assert [result[1] for result in found] == [size + 4] * 2 if size <= 64 else [result[0] for result in found] == [431] * 2
+
+
+@given(st.binary(max_size=300), st.binary(max_size=300), st.binary(max_size=64))
+@example(b"", b"", b"")
+@example(b"t" * 114, b"p", b"")
+@example(b"t" * 115, b"p", b"k" * 64)
+def test_keys_are_hashed_as_hashlib_does(target: bytes, prefix: bytes, secret: bytes) -> None:
+    """Around every border of a block, with and without a secret."""
+    assert SCAN is not None
+    lines = SCAN(b"GET / HTTP/1.1\r\nHost: a", 14, NAMES_TABLE(NAMES), 9)
+    assert lines is not None
+    key = lines.gather(lines.rule({}, secret, prefix), b"GET", target)[3]
+    material = b"\0\0\0\x03GET" + len(target).to_bytes(4, "big") + target
+    assert key == hashlib.blake2b(prefix + material, digest_size=16, key=secret).digest()
+    assert key != hashlib.blake2b(prefix + material, digest_size=16, key=secret + b"k" if len(secret) < 64 else b"").digest()
+
+
+def test_long_material_is_hashed_whole() -> None:
+    """More than fits the room that most requests need; other sizes differ in the last octet only."""
+    for size in (900, 1_000, 1_024, 5_000, 70_000):
+        compare(b"GET /" + b"t" * 100 + b" HTTP/1.1\r\nHost: a\r\nX-B: " + b"v" * size, (b"GET",))
 
 
 @given(st.lists(st.tuples(st.sampled_from(LINES), st.binary(max_size=40)), max_size=6))
@@ -221,6 +290,14 @@ def test_wrong_arguments_are_refused_not_read() -> None:
         lambda: SCAN(b"x", 0, {}, 9),  # type: ignore[misc]
         lambda: lines.forwarded(0, "x", b""),  # type: ignore[arg-type]
         lambda: lines.gather({}, b"GET", b"/"),
+        lambda: lines.gather(names, b"GET", b"/"),
+        lambda: lines.gather(lines.rule({}, b"", b""), "GET", b"/"),  # type: ignore[arg-type]
+        lambda: lines.rule({}, "", b""),  # type: ignore[arg-type]
+        lambda: lines.rule([], b"", b""),  # type: ignore[arg-type]
+        lambda: type(lines.rule({}, b"", b""))(),
+        lambda: FIND_HEAD(bytearray(b"x"), 0, 0, names, 9, 9),  # type: ignore[arg-type, misc]
+        lambda: FIND_HEAD(b"x", 0, 0, {}, 9, 9),  # type: ignore[misc]
+        lambda: FIND_HEAD(b"x", "", 0, names, 9, 9),  # type: ignore[arg-type, misc]
         lambda: lines.raw("x"),  # type: ignore[arg-type]
         lambda: NAMES_TABLE({"x": 1}),
         lambda: NAMES_TABLE({}, x=1),
@@ -231,5 +308,9 @@ def test_wrong_arguments_are_refused_not_read() -> None:
     for code in (0, 1 << 32):
         with pytest.raises(ValueError, match="code"):
             NAMES_TABLE({b"x": code})
+    with pytest.raises(ValueError, match="too long"):
+        lines.rule({}, b"k" * 65, b"")
+    assert FIND_HEAD is not None
+    assert FIND_HEAD(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", -1, 0, names, 99, 9) is None
     for first in (-1, 99):
         assert SCAN(b"GET / HTTP/1.1\r\nHost: a", first, names, 9) is None

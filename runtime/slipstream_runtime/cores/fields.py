@@ -49,11 +49,11 @@ class Lines(Protocol):
     def kinds(self, mask: int, /) -> list[bytes]:
         """The lines of a kind in `mask`, as they came."""
 
-    def table(self, codes: dict[bytes, int], /) -> Any:
-        """What `gather` wants of the names of a rule."""
+    def rule(self, codes: dict[bytes, int], secret: bytes, prefix: bytes, /) -> Any:
+        """What `gather` wants of a rule: its names, and what its keys are hashed with."""
 
-    def gather(self, names: Any, method: bytes, target: bytes, /) -> tuple[int, int, bool, bytes]:
-        """For a cache key: all flags, the partition, whether some identity isn't empty, and the octets to hash."""
+    def gather(self, rule: Any, method: bytes, target: bytes, /) -> tuple[int, int, bool, bytes]:
+        """For a cache: all flags, the partition, whether some identity isn't empty, and the key."""
 
 
 class Head:

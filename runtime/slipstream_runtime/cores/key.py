@@ -54,7 +54,7 @@ class CacheRequest:
 class KeyReader:
     """Reads requests for one cache rule."""
 
-    __slots__ = ("_base", "_by_name", "_empty", "_numbers", "_shared", "_table", "_whole_target", "interest")
+    __slots__ = ("_base", "_by_name", "_empty", "_numbers", "_prefix", "_rule", "_secret", "_shared", "_whole_target", "interest")
 
     def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
         self.interest = interest
@@ -62,22 +62,24 @@ class KeyReader:
         self._empty: list[bytes] = [b""] * (len(interest.keyed) + 2)  # method and target, by number what is keyed, the marker
         self._numbers: list[bytes] = [number.to_bytes(2, "big") for number in range(len(interest.keyed) + 1)]
         self._shared: bool = interest.shared
-        self._table: Any = None  # the names as unread lines want them
+        self._rule: Any = None  # the same as unread lines want it
         self._whole_target: bool = whole_target
-        self._base = hashlib.blake2b(b"%d:%b" % (len(identity), identity), digest_size=KEY_BYTES, key=secret)
+        self._secret = secret
+        self._prefix = b"%d:%b" % (len(identity), identity)
+        self._base = hashlib.blake2b(self._prefix, digest_size=KEY_BYTES, key=secret)
 
     def read_head(self, method: bytes, target: bytes, head: Head, has_body: bool) -> CacheRequest:
         """As `read`, of a head whose lines may be unread."""
         lines = head.lines
         if lines is None:
             return self.read(method, target, head.fields, has_body)
-        if self._table is None:
-            self._table = lines.table(self._by_name)
-        flags, partition, named, material = lines.gather(self._table, method, target if self._whole_target else target.partition(b"?")[0])
+        if self._rule is None:
+            self._rule = lines.rule(self._by_name, self._secret, self._prefix)
+        flags, partition, named, key = lines.gather(self._rule, method, target if self._whole_target else target.partition(b"?")[0])
         identified = self._shared or named
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))
-        request = self._request(material, partition, flags)
+        request = _asked(key, partition, flags)
         if flags & CONTROL:
             _control(request, head.fields)
         return request
@@ -109,20 +111,21 @@ class KeyReader:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))
         if flags & CREDENTIAL:
             parts[-1] = b"\xff\xff"  # never mixes with answers to requests without one
-        request = self._request(b"".join(parts), partition, flags)
+        hasher = self._base.copy()
+        hasher.update(b"".join(parts))
+        request = _asked(hasher.digest(), partition, flags)
         if flags & CONTROL:
             _control(request, fields)
         return request
 
-    def _request(self, material: bytes, partition: int, flags: int) -> CacheRequest:
-        hasher = self._base.copy()
-        hasher.update(material)
-        request = CacheRequest(hasher.digest(), partition)
-        if flags & CREDENTIAL:
-            request.credential = True
-        if flags & VALIDATING:
-            request.conditional = True
-        return request
+
+def _asked(key: bytes, partition: int, flags: int) -> CacheRequest:
+    request = CacheRequest(key, partition)
+    if flags & CREDENTIAL:
+        request.credential = True
+    if flags & VALIDATING:
+        request.conditional = True
+    return request
 
 
 def _length(value: bytes) -> bytes:

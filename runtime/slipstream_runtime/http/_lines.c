@@ -17,6 +17,23 @@ static inline PyObject *slice(const Lines *self, uint32_t from, uint32_t to)
     return PyBytes_FromStringAndSize(PyBytes_AS_STRING(self->block) + from, (Py_ssize_t)to - from);
 }
 
+/* A tuple of `count` items, which it takes over; NULL (and they are let go of) where one is missing. */
+PyObject *lines_tuple(PyObject **items, int count)
+{
+    PyObject *tuple = PyTuple_New(count);
+    int whole = tuple != NULL;
+    for (int at = 0; at < count; at++) {
+        whole &= items[at] != NULL;
+        if (tuple != NULL)
+            PyTuple_SET_ITEM(tuple, at, items[at]);
+        else
+            Py_XDECREF(items[at]);
+    }
+    if (!whole)
+        Py_CLEAR(tuple);
+    return tuple;
+}
+
 /* The arguments (bytes or int, in this order) of a method: o for bytes, i for an unsigned int. */
 static int arguments(PyObject *const *args, Py_ssize_t count, const char *kinds, unsigned long *number)
 {
@@ -101,11 +118,6 @@ static PyObject *lines_kinds(Lines *self, PyObject *mask)
     return pick(self, mask, 1);
 }
 
-static PyObject *lines_table(PyObject *type, PyObject *codes)
-{
-    return PyObject_CallOneArg((PyObject *)&Names_Type, codes);
-}
-
 static PyObject *lines_present(Lines *self, void *closure)
 {
     return PyLong_FromUnsignedLong(self->present);
@@ -135,8 +147,9 @@ static PyMethodDef methods[] = {
     {"raw", (PyCFunction)lines_raw, METH_O, "raw(drop): the lines as they came, without those of a kind in `drop`."},
     {"kinds", (PyCFunction)lines_kinds, METH_O, "kinds(mask): the lines of a kind in `mask`, as they came."},
     {"gather", (PyCFunction)(void (*)(void))lines_gather, METH_FASTCALL,
-     "gather(names, method, target): what of the lines belongs to a cache key."},
-    {"table", lines_table, METH_O | METH_STATIC, "table(codes): names as `gather` wants them."},
+     "gather(rule, method, target): the cache key, and what else of the lines matters to a cache."},
+    {"rule", (PyCFunction)(void (*)(void))lines_rule, METH_FASTCALL | METH_STATIC,
+     "rule(codes, secret, prefix): a rule as `gather` wants it."},
     {NULL, NULL, 0, NULL},
 };
 

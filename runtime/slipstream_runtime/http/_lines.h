@@ -42,6 +42,10 @@ static inline uint32_t lines_end(const Lines *self, Py_ssize_t at)
     return at + 1 < Py_SIZE(self) ? self->line[at + 1].start - 2 : (uint32_t)PyBytes_GET_SIZE(self->block);
 }
 
+PyObject *lines_tuple(PyObject **items, int count);
+
+extern PyTypeObject Rule_Type;
+PyObject *lines_rule(PyObject *type, PyObject *const *args, Py_ssize_t count);
 PyObject *lines_gather(Lines *self, PyObject *const *args, Py_ssize_t count);
 
 #endif

@@ -128,37 +128,28 @@ static uint32_t take_line(const uint8_t *text, uint32_t at, uint32_t size, Line 
     return at;
 }
 
-/* scan(block, first, names, max_lines): the lines after block[:first], or None. */
-static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
+/* The lines of a block whose start line ends at `first`; NULL without an error where the scanner in Python has to read them. */
+static Lines *lines_of(PyObject *block, Py_ssize_t first, const Names *names, Py_ssize_t max_lines)
 {
-    if (count != 4 || !PyBytes_CheckExact(args[0]) || !Py_IS_TYPE(args[2], &Names_Type)) {
-        PyErr_SetString(PyExc_TypeError, "scan(block: bytes, first: int, names: Names, max_lines: int)");
-        return NULL;
-    }
-    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
-    const Py_ssize_t first = PyLong_AsSsize_t(args[1]);
-    const Py_ssize_t max_lines = PyLong_AsSsize_t(args[3]);
-    if (PyErr_Occurred())
-        return NULL;
+    const Py_ssize_t size = PyBytes_GET_SIZE(block);
     if (first < 0 || first > size || size > INT32_MAX)
-        Py_RETURN_NONE;
-    const uint8_t *text = (const uint8_t *)PyBytes_AS_STRING(args[0]);
-    const Names *names = (const Names *)args[2];
+        return NULL;
+    const uint8_t *text = (const uint8_t *)PyBytes_AS_STRING(block);
     Lines facts = {.host = -1};
     Line line[MAX_LINES];
     int number = 0;
     uint32_t at = (uint32_t)first;
     while (at < size) {
         if (size - at < 2 || text[at] != '\r' || text[at + 1] != '\n' || number >= max_lines || number == MAX_LINES)
-            Py_RETURN_NONE;
+            return NULL;
         Line *here = &line[number];
         at = take_line(text, at + 2, (uint32_t)size, here);
         if (at == 0)
-            Py_RETURN_NONE;
+            return NULL;
         here->kind = names_code(names, text + here->start, here->colon - here->start, here->hash);
         if (here->kind) {
             if (here->kind > MAX_KIND || here->kind == CLOSE || !take_special(&facts, text, here, number))
-                Py_RETURN_NONE;
+                return NULL;
             facts.present |= 1u << here->kind;
         }
         number++;
@@ -166,18 +157,85 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
     Lines *self = PyObject_NewVar(Lines, &Lines_Type, number);
     if (self == NULL)
         return NULL;
-    self->block = Py_NewRef(args[0]);
+    self->block = Py_NewRef(block);
     self->body = facts.body;
     self->present = facts.present;
     self->host = facts.host;
     self->first = (uint32_t)first;
     memcpy(self->line, line, (size_t)number * sizeof(Line));
-    return (PyObject *)self;
+    return self;
+}
+
+/* scan(block, first, names, max_lines): the lines after block[:first], or None. */
+static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 4 || !PyBytes_CheckExact(args[0]) || !Py_IS_TYPE(args[2], &Names_Type)) {
+        PyErr_SetString(PyExc_TypeError, "scan(block: bytes, first: int, names: Names, max_lines: int)");
+        return NULL;
+    }
+    const Py_ssize_t first = PyLong_AsSsize_t(args[1]), max_lines = PyLong_AsSsize_t(args[3]);
+    if (PyErr_Occurred())
+        return NULL;
+    PyObject *lines = (PyObject *)lines_of(args[0], first, (const Names *)args[2], max_lines);
+    return lines != NULL || PyErr_Occurred() ? lines : Py_NewRef(Py_None);
+}
+
+/* Where `mark` begins in text[from:to], -1 where it doesn't. */
+static Py_ssize_t find(const char *text, Py_ssize_t from, Py_ssize_t to, const char *mark)
+{
+    const Py_ssize_t size = (Py_ssize_t)strlen(mark);
+    while (to - from >= size) {
+        const char *here = memchr(text + from, mark[0], (size_t)(to - from - size + 1));
+        if (here == NULL)
+            return -1;
+        if (memcmp(here, mark, (size_t)size) == 0)
+            return here - text;
+        from = here - text + 1;
+    }
+    return -1;
+}
+
+/* find_head(data, start, seen, names, max_head, max_lines): (where the head at `start` ends, its start line, its block, its lines, which kinds of
+them there are, the body they declare); data[:seen] was searched before. None where it isn't complete, is too long, or isn't ordinary. */
+static PyObject *find_head(PyObject *module, PyObject *const *args, Py_ssize_t count)
+{
+    if (count != 6 || !PyBytes_CheckExact(args[0]) || !Py_IS_TYPE(args[3], &Names_Type)) {
+        PyErr_SetString(PyExc_TypeError, "find_head(data: bytes, start: int, seen: int, names: Names, max_head: int, max_lines: int)");
+        return NULL;
+    }
+    const Py_ssize_t start = PyLong_AsSsize_t(args[1]), seen = PyLong_AsSsize_t(args[2]);
+    const Py_ssize_t max_head = PyLong_AsSsize_t(args[4]), max_lines = PyLong_AsSsize_t(args[5]);
+    if (PyErr_Occurred())
+        return NULL;
+    const char *text = PyBytes_AS_STRING(args[0]);
+    if (start < 0)
+        Py_RETURN_NONE;
+    const Py_ssize_t end = find(text, seen - 3 > start ? seen - 3 : start, PyBytes_GET_SIZE(args[0]), "\r\n\r\n");
+    if (end < 0 || end - start > max_head)
+        Py_RETURN_NONE;
+    const Py_ssize_t first = find(text, start, end, "\r\n");
+    if (first < 0)
+        Py_RETURN_NONE;
+    PyObject *block = PyBytes_FromStringAndSize(text + start, end - start);
+    if (block == NULL)
+        return NULL;
+    Lines *lines = lines_of(block, first - start, (const Names *)args[3], max_lines);
+    if (lines == NULL) {
+        Py_DECREF(block);
+        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
+    }
+    PyObject *items[6] = {
+        PyLong_FromSsize_t(end), PyBytes_FromStringAndSize(text + start, first - start), block, (PyObject *)lines,
+        PyLong_FromUnsignedLong(lines->present), PyLong_FromLongLong(lines->body),
+    };
+    return lines_tuple(items, 6);
 }
 
 static PyMethodDef functions[] = {
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL,
      "scan(block, first, names, max_lines): the lines of block[first:] where they are ordinary, else None."},
+    {"find_head", (PyCFunction)(void (*)(void))find_head, METH_FASTCALL,
+     "find_head(data, start, seen, names, max_head, max_lines): the head at data[start:], found and scanned, where it is ordinary; else None."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -191,7 +249,7 @@ static struct PyModuleDef definition = {
 
 PyMODINIT_FUNC PyInit__lines(void)
 {
-    if (PyType_Ready(&Names_Type) < 0 || PyType_Ready(&Lines_Type) < 0)
+    if (PyType_Ready(&Names_Type) < 0 || PyType_Ready(&Lines_Type) < 0 || PyType_Ready(&Rule_Type) < 0)
         return NULL;
     PyObject *module = PyModule_Create(&definition);
     if (module == NULL)

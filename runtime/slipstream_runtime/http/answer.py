@@ -26,8 +26,8 @@ from slipstream_runtime.http.fields import (
     LengthField,
 )
 from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_body
-from slipstream_runtime.http.heads import Limits
-from slipstream_runtime.http.scanner import NAMES_TABLE, SCAN, Scan
+from slipstream_runtime.http.heads import Limits, head_end
+from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 MAX_STATUS_LINES: Final = 256
 _EXPIRES: Final = 1 << EXPIRES
@@ -62,9 +62,9 @@ class AnswerHead(Head):
 
     Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
 
-    __slots__ = ("_fields", "_memo", "block", "body", "keep_alive", "line", "status", "upgrade")
+    __slots__ = ("_fields", "_memo", "_present", "block", "body", "keep_alive", "line", "status", "upgrade")
 
-    def __init__(self, line: StatusLine, memo: FieldMemo, lines: Lines | None, block: bytes) -> None:
+    def __init__(self, line: StatusLine, memo: FieldMemo, lines: Lines | None, present: int, block: bytes) -> None:
         self.lines = lines  # as the base class would
         self.line = line
         self.status = line.status
@@ -73,6 +73,7 @@ class AnswerHead(Head):
         self.keep_alive = line.http11
         self.upgrade = b""
         self._memo = memo
+        self._present = present  # the kinds of `lines`
         self._fields: list[Field] | None = None
 
     @property
@@ -89,7 +90,7 @@ class AnswerHead(Head):
         lines = self.lines
         if lines is None:
             return self.fields
-        present = lines.present
+        present = self._present
         if not present & GOVERNING:
             return []
         # Date counts beside Expires only, and is new each second: no memo knows it for long.
@@ -113,11 +114,12 @@ class AnswerHead(Head):
 class AnswerScanner:
     """Scans heads of answers; remembers status lines and fields between them."""
 
-    __slots__ = ("_lines", "_names", "_scan", "limits", "memo")
+    __slots__ = ("_find_head", "_lines", "_names", "_scan", "limits", "memo")
 
     def __init__(self, limits: Limits | None = None, scan: Scan | None = SCAN) -> None:
         self.limits = limits or Limits()
         self._scan = scan
+        self._find_head = None if scan is None else FIND_HEAD
         self._names = None if scan is None else NAMES_TABLE(NAMES)
         self.memo = FieldMemo()
         self._lines: dict[bytes, StatusLine] = {}
@@ -130,28 +132,46 @@ class AnswerScanner:
                 self._lines[raw] = line
         return line
 
+    def take(self, data: bytes, start: int, seen: int, method: bytes) -> tuple[AnswerHead | None, int]:
+        """The head of an answer to `method` at data[start:] and the index after it, None where it isn't complete; data[:seen] was searched.
+
+        Raises MalformedError, for what can't become a head at once."""
+        limits = self.limits
+        if self._find_head is not None:
+            found = self._find_head(data, start, seen, self._names, limits.head, limits.fields)
+            if found is not None:
+                end, first, block, lines, present, body = found
+                return self._unread(first, block, lines, present, body, method), end + 4
+        end = head_end(data, start, seen, limits)
+        return (None, -1) if end < 0 else (self._read(data[start:end], method), end + 4)
+
     def scan(self, block: bytes, method: bytes) -> AnswerHead:
         """The head in `block` (without the empty line) of an answer to `method`; raises MalformedError."""
-        first = block.find(b"\r\n")
-        line = self.line(block if first < 0 else block[:first])
-        # A 1xx or 204 carries no length, whatever it says; a status line without a reason isn't sent on as it came.
-        if self._scan is not None and line.http11 and line.status >= 200 and line.status != 204 and len(line.raw) == first:
-            lines = self._scan(block, first, self._names, self.limits.fields)
+        if self._scan is not None:
+            first = block.find(b"\r\n")
+            lines = None if first < 0 else self._scan(block, first, self._names, self.limits.fields)
             if lines is not None:
-                present = lines.present
-                if not present >> HOST_FIELD & 1:
-                    head = AnswerHead(line, self.memo, lines, b"" if present & OF_THE_HOP else block)
-                    head.body = answer_body(method, line.status, lines.body if present & FRAMED else None)
-                    head.keep_alive = head.body != UNTIL_CLOSE and not present >> CLOSE & 1
-                    return head
-        return self._read(line, block, method)
+                return self._unread(block[:first], block, lines, lines.present, lines.body, method)
+        return self._read(block, method)
 
-    def _read(self, line: StatusLine, block: bytes, method: bytes) -> AnswerHead:
+    def _unread(self, first: bytes, block: bytes, lines: Lines, present: int, body: int, method: bytes) -> AnswerHead:
+        """Of a head whose lines are ordinary, if its status line is so too."""
+        line = self.line(first)
+        # A 1xx or 204 carries no length, whatever it says; a status line without a reason isn't sent on as it came.
+        if not line.http11 or line.status < 200 or line.status == 204 or len(line.raw) != len(first) or present >> HOST_FIELD & 1:
+            return self._read(block, method)
+        head = AnswerHead(line, self.memo, lines, present, b"" if present & OF_THE_HOP else block)
+        head.body = answer_body(method, line.status, body if present & FRAMED else None)
+        head.keep_alive = head.body != UNTIL_CLOSE and not present >> CLOSE & 1
+        return head
+
+    def _read(self, block: bytes, method: bytes) -> AnswerHead:
         lines = block.split(b"\r\n")
+        line = self.line(lines[0])
         if len(lines) > self.limits.fields + 1:
             raise MalformedError(502, "too many header lines in an answer")
         del lines[0]
-        head = AnswerHead(line, self.memo, None, block)
+        head = AnswerHead(line, self.memo, None, 0, block)
         fields = head._fields = self.memo.fields(lines)
         special = [field for field in fields if field.kind]
         length: LengthField | None = None

@@ -25,8 +25,8 @@ from slipstream_runtime.http.fields import (
     parse_field,
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
-from slipstream_runtime.http.heads import Limits
-from slipstream_runtime.http.scanner import NAMES_TABLE, SCAN, Scan
+from slipstream_runtime.http.heads import Limits, head_end
+from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 # Visible ASCII without `#`: what a request target may be made of (a fragment is never sent).
 TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
@@ -142,11 +142,12 @@ class RequestHead(Head):
 class RequestScanner:
     """Scans heads with one set of limits; remembers request lines and fields between them."""
 
-    __slots__ = ("_lines", "_max_lines", "_names", "_scan", "limits", "memo")
+    __slots__ = ("_find_head", "_lines", "_max_lines", "_names", "_scan", "limits", "memo")
 
     def __init__(self, limits: Limits | None = None, max_lines: int = 4096, scan: Scan | None = SCAN) -> None:
         self.limits = limits or Limits()
         self._scan = scan
+        self._find_head = None if scan is None else FIND_HEAD
         self._names = None if scan is None else NAMES_TABLE(NAMES)
         self.memo = FieldMemo()
         self._lines: dict[bytes, RequestLine] = {}
@@ -162,30 +163,47 @@ class RequestScanner:
                 self._lines[raw] = line
         return line
 
+    def take(self, data: bytes, start: int, seen: int, limits: Limits) -> tuple[RequestHead | None, int]:
+        """The head at data[start:] and the index after it, None where it isn't complete; data[:seen] was searched before.
+
+        Raises MalformedError, for what can't become a head at once."""
+        if self._find_head is not None:
+            found = self._find_head(data, start, seen, self._names, limits.head, limits.fields)
+            if found is not None:
+                end, first, block, lines, present, body = found
+                return self._unread(first, block, lines, present, body, limits), end + 4
+        end = head_end(data, start, seen, limits)
+        return (None, -1) if end < 0 else (self._read(data[start:end], limits), end + 4)
+
     def scan(self, block: bytes, limits: Limits | None = None) -> RequestHead:
         """The head in `block` (start line and fields, without the empty line); raises MalformedError. `limits`: if not the scanner's."""
-        first = block.find(b"\r\n")
         if limits is None:
             limits = self.limits
-        line = self.line(block if first < 0 else block[:first], limits)
-        if self._scan is not None and first >= 0 and line.http11 and not line.authority:
-            lines = self._scan(block, first, self._names, limits.fields)
+        if self._scan is not None:
+            first = block.find(b"\r\n")
+            lines = None if first < 0 else self._scan(block, first, self._names, limits.fields)
             if lines is not None:
-                present = lines.present
-                if present >> HOST_FIELD & 1:
-                    head = RequestHead(line, self.memo, lines, block)
-                    if present != _ONLY_HOST:
-                        head.body = lines.body
-                        head.keep_alive = not present >> CLOSE & 1
-                        if present >> DEADLINE & 1:
-                            for field in self.memo.fields(lines.kinds(1 << DEADLINE)):
-                                head.timeout_ms = _timeout(head.timeout_ms, field)
-                    return head
-        return self._read(line, block, limits.fields)
+                return self._unread(block[:first], block, lines, lines.present, lines.body, limits)
+        return self._read(block, limits)
 
-    def _read(self, line: RequestLine, block: bytes, max_fields: int) -> RequestHead:
+    def _unread(self, first: bytes, block: bytes, lines: Lines, present: int, body: int, limits: Limits) -> RequestHead:
+        """Of a head whose lines are ordinary, if its start line is so too."""
+        line = self.line(first, limits)
+        if not line.http11 or line.authority or not present >> HOST_FIELD & 1:
+            return self._read(block, limits)
+        head = RequestHead(line, self.memo, lines, block)
+        if present != _ONLY_HOST:
+            head.body = body
+            head.keep_alive = not present >> CLOSE & 1
+            if present >> DEADLINE & 1:
+                for field in self.memo.fields(lines.kinds(1 << DEADLINE)):
+                    head.timeout_ms = _timeout(head.timeout_ms, field)
+        return head
+
+    def _read(self, block: bytes, limits: Limits) -> RequestHead:
         lines = block.split(b"\r\n")
-        if len(lines) > max_fields + 1:
+        line = self.line(lines[0], limits)
+        if len(lines) > limits.fields + 1:
             raise MalformedError(431, "too many header lines")
         del lines[0]
         fields = self.memo.fields(lines)

@@ -7,13 +7,13 @@ from typing import Final
 
 from slipstream_runtime.http.body import UNKNOWN, BodyReader
 from slipstream_runtime.http.errors import MalformedError
-from slipstream_runtime.http.heads import head_end
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.answers import malformed_answer
 from slipstream_runtime.proxy.context import HEAD_SECONDS, IDLE_SECONDS, LINGER_SECONDS, NEVER, Context
 from slipstream_runtime.proxy.parties import Call, Door
 
 MAX_WAITING: Final = 65_536  # bytes of pipelined requests, or of a body nobody wants, before reading stops or the connection ends
+CR: Final = 0x0D
 WRITE_HIGH: Final = 65_536  # bytes that may wait for a slow reader before its upstream is paused
 
 READING, LINGERING, CLOSED = range(3)
@@ -202,16 +202,14 @@ class Client:
         """Take one request from data[at:]; the index after its head and what there is of its body, -1 where the head isn't complete."""
         scanner = self.context.requests
         seen = at + self._seen
-        if data.startswith(b"\r\n", at):
+        if data[at] == CR and data.startswith(b"\r\n", at):
             at += 2  # RFC 9112 §2.2: an empty line before a request
         limits = self._door.service.limits
-        end = head_end(data, at, seen, limits)
-        if end < 0:
+        head, at = scanner.take(data, at, seen, limits)
+        if head is None:
             return -1
-        head = scanner.scan(data[at:end], limits)
         self._seen = 0
         self.deadline = NEVER
-        at = end + 4
         if head.body:
             self.body.begin(head.body, limits.body)
             content, at = self.body.take(data, at)

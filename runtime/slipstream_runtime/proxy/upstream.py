@@ -9,7 +9,6 @@ from slipstream_runtime.cores.pool import Slot
 from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.body import BodyReader
 from slipstream_runtime.http.errors import MalformedError
-from slipstream_runtime.http.heads import head_end
 from slipstream_runtime.proxy.failures import INCOMPLETE, MALFORMED, RESET
 from slipstream_runtime.proxy.parties import Call, Owner
 
@@ -146,13 +145,12 @@ class UpstreamConnection:
             self._buffer = b""
         start = 0
         while True:
-            end = head_end(data, start, self._seen, self._scanner.limits)
-            if end < 0:
+            head, after = self._scanner.take(data, start, self._seen, self._method)
+            if head is None:
                 self._buffer = data[start:] if start else data
                 self._seen = len(self._buffer)
                 return
-            head = self._scanner.scan(data[start:end], self._method)
-            start = end + 4
+            start = after
             self._seen = 0
             if head.status >= 200:
                 break
