@@ -19,7 +19,7 @@ def reuse(entry: Entry, request: CacheRequest, now: float) -> int:
     if not request.refresh:
         late = now - entry.expires
         if late < 0:
-            if entry.satisfies(request.max_age, request.min_fresh, now):
+            if not request.limited or entry.satisfies(request.max_age, request.min_fresh, now):
                 return SERVE
         elif not request.min_fresh and (request.max_age < 0 or entry.age_at(now) <= request.max_age):
             if late < entry.grace.revalidate:

@@ -83,7 +83,7 @@ def _serve(service: HttpService, client: Client, head: RequestHead, request: Cac
     service.figures.hit(head.line.operation.name)
     keep = client.keeps(head)
     http11 = head.line.http11
-    form = form_for(head, request, entry.head)
+    form = form_for(head, request, entry.head) if request.conditional or head.method == HEAD else WHOLE
     if keep and http11 and form == WHOLE and not detail:
         client.send(rendered(entry, now))
     else:

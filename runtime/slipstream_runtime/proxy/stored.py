@@ -52,12 +52,12 @@ def with_length(head: bytes, length: int) -> bytes:
 
 def rendered(entry: Entry, now: float) -> bytes:
     """The whole of a fresh entry for a client whose connection stays; the head is kept for as long as its Age doesn't change."""
-    age = int(entry.age_at(now))
+    age = int(entry.age + now - entry.received)  # as `age_at`: a hit has no time for calls into what isn't compiled
     if entry.rendered_age != age:
         status = cache_status.hit(entry.expires - now)
         entry.rendered_head = b"".join((entry.head, AGE, cache_status.age(age), CACHE_STATUS, status, END))
         entry.rendered_age = age
-    return entry.rendered_head + entry.body
+    return entry.rendered_head + (entry.data if entry.codec is None else entry.body)
 
 
 def rendered_with(entry: Entry, now: float, detail: str, connection: bytes, form: int = WHOLE) -> bytes:
