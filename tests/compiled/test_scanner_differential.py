@@ -234,7 +234,7 @@ def test_any_values_are_read_alike(lines: list[tuple[bytes, bytes]]) -> None:
 
 @pytest.mark.parametrize("octet", range(256))
 def test_each_octet_is_read_alike_everywhere(octet: int) -> None:
-    """In a name, at each place of a value (there are vectors of sixteen), in Host, in a length and in the start line."""
+    """In a name, at each place of a value (eight octets are looked at in one), in Host, in a length and in the start line."""
     one = bytes([octet])
     for block in (b"X" + one + b"y: z", b"Host: a" + one, b"Host: " + one, b"Content-Length: 1" + one, b"Connection: close" + one):
         compare(b"GET / HTTP/1.1\r\nHost: b\r\n" + block, (b"GET",))

@@ -11,8 +11,12 @@ static const uint64_t IV[8] = {
 static inline uint64_t load(const uint8_t *from)
 {
     uint64_t word = 0;
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(&word, from, sizeof word);
+#else
     for (int i = 7; i >= 0; i--)
         word = word << 8 | from[i];
+#endif
     return word;
 }
 
@@ -79,6 +83,14 @@ void lines_blake2b_begin(Blake2b *self, const uint8_t *key, size_t size)
         memcpy(self->block, key, size);
         self->fill = BLAKE2B_BLOCK; /* the key is a block of its own */
     }
+}
+
+void lines_blake2b_copy(Blake2b *self, const Blake2b *other)
+{
+    memcpy(self->chain, other->chain, sizeof self->chain);
+    self->count = other->count;
+    self->fill = other->fill;
+    memcpy(self->block, other->block, other->fill); /* the rest is written before it is read */
 }
 
 void lines_blake2b_update(Blake2b *self, const uint8_t *octets, size_t size)

@@ -17,6 +17,7 @@ typedef struct {
 
 /* `size` is at most BLAKE2B_MAX_KEY; 0: without a key. */
 void lines_blake2b_begin(Blake2b *self, const uint8_t *key, size_t size);
+void lines_blake2b_copy(Blake2b *self, const Blake2b *other);
 void lines_blake2b_update(Blake2b *self, const uint8_t *octets, size_t size);
 /* The state is used up. */
 void lines_blake2b_digest(Blake2b *self, uint8_t digest[BLAKE2B_DIGEST]);

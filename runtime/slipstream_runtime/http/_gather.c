@@ -4,6 +4,7 @@
 
 /* cores/identity.py: what one line means to a cache. */
 enum { KEYED = 1, PARTITION = 2, CREDENTIAL = 4, FLAGS = 8 };
+#define PARTITION_BITS (((int64_t)1 << 62) - 1) /* cores/key.py */
 
 typedef struct {
     PyObject_HEAD
@@ -72,7 +73,7 @@ static int collect(const Lines *self, const Names *names, Part *parts, unsigned 
 }
 
 /* What is hashed, in its order, to `to`; the partition, and whether some identity isn't empty. */
-static int put_parts(char *to, const Lines *self, const Names *names, const Part *parts, int count, Py_ssize_t *partition)
+static int put_parts(char *to, const Lines *self, const Names *names, const Part *parts, int count, int64_t *partition)
 {
     const uint8_t *text = lines_text(self);
     int identified = 0;
@@ -88,7 +89,7 @@ static int put_parts(char *to, const Lines *self, const Names *names, const Part
             const Py_hash_t hash = hash_of(part, to - part);
             if (hash == -1)
                 return -1;
-            *partition ^= hash; /* in any order, as the key */
+            *partition ^= hash & PARTITION_BITS; /* in any order, as the key */
             identified |= length > 0;
         }
     }
@@ -111,7 +112,8 @@ PyObject *lines_gather(Lines *self, PyObject *const *args, Py_ssize_t count)
     }
     Part parts[MAX_LINES]; /* scan makes no more lines */
     unsigned int flags = 0;
-    Py_ssize_t partition = 0, size = 8 + method + target;
+    int64_t partition = 0;
+    Py_ssize_t size = 8 + method + target;
     const int keyed = collect(self, names, parts, &flags, &size);
     const int marked = flags & CREDENTIAL ? 2 : 0; /* octets: never mixes with answers to requests without a credential */
     char room[1024];
@@ -123,7 +125,8 @@ PyObject *lines_gather(Lines *self, PyObject *const *args, Py_ssize_t count)
     const int identified = put_parts(to, self, names, parts, keyed, &partition);
     memset(material + size, 0xFF, (size_t)marked);
     uint8_t key[BLAKE2B_DIGEST];
-    Blake2b hash = rule->base;
+    Blake2b hash;
+    lines_blake2b_copy(&hash, &rule->base);
     lines_blake2b_update(&hash, (const uint8_t *)material, (size_t)(size + marked));
     lines_blake2b_digest(&hash, key);
     if (material != room)
@@ -131,7 +134,7 @@ PyObject *lines_gather(Lines *self, PyObject *const *args, Py_ssize_t count)
     if (identified < 0)
         return NULL;
     PyObject *items[4] = {
-        PyLong_FromUnsignedLong(flags), PyLong_FromSsize_t(partition), PyBool_FromLong(identified),
+        PyLong_FromUnsignedLong(flags), PyLong_FromLongLong(partition), PyBool_FromLong(identified),
         PyBytes_FromStringAndSize((const char *)key, BLAKE2B_DIGEST),
     };
     return lines_tuple(items, 4);

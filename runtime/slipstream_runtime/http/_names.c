@@ -27,13 +27,10 @@ static int names_put(Names *self, PyObject *name, PyObject *number)
         return -1;
     }
     const uint8_t *text = (const uint8_t *)PyBytes_AS_STRING(name);
-    uint32_t hash = HASH_START;
-    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(name); i++) {
-        if (text[i] == 0 || TOKEN[text[i]] != text[i]) {
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(name); i++)
+        if (text[i] == 0 || TOKEN[text[i]] != text[i])
             return 0; /* no line has such a name: a configured one may be anything */
-        }
-        hash = HASH_STEP(hash, text[i]);
-    }
+    const uint32_t hash = name_hash(text, PyBytes_GET_SIZE(name));
     uint32_t at = hash & self->mask;
     while (self->places[at].name != NULL)
         at = (at + 1) & self->mask;

@@ -10,9 +10,6 @@ Attackers may choose names that collide in the hash: a look-up then compares a f
 #include <string.h>
 
 #define MAX_NAMES 4096
-#define HASH_START 2166136261u
-#define HASH_STEP(hash, octet) (((hash) ^ (octet)) * 16777619u)
-
 typedef struct {
     PyObject *name; /* bytes in lower case; NULL where the place is free */
     uint32_t hash;
@@ -29,6 +26,20 @@ extern PyTypeObject Names_Type;
 
 /* The lower case of a token's octet, 0 for every other octet. */
 extern const uint8_t TOKEN[256];
+
+/* Of a name, whatever its case: its ends and its size, since every octet in turn would take longer than the rest of its line. */
+static inline uint32_t name_hash(const uint8_t *name, Py_ssize_t size)
+{
+    uint32_t head = 0, tail = 0;
+    if (size >= 4) {
+        memcpy(&head, name, 4);
+        memcpy(&tail, name + size - 4, 4);
+    } else {
+        memcpy(&head, name, (size_t)size);
+    }
+    uint32_t hash = ((head | 0x20202020u) * 2654435761u) ^ ((tail | 0x20202020u) * 2246822519u) ^ ((uint32_t)size * 3266489917u);
+    return hash ^ hash >> 15;
+}
 
 /* The code of a name that consists of token octets, 0 where the table doesn't have it. */
 static inline uint32_t names_code(const Names *names, const uint8_t *name, Py_ssize_t size, uint32_t hash)

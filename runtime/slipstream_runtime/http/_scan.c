@@ -33,13 +33,14 @@ static inline int is_host(uint8_t octet)
     }
 }
 
-/* Sixteen octets, none of them a control: a loop that compilers turn into a few vector instructions. */
-static inline int sixteen_plain(const uint8_t *text)
+/* Eight octets, none of them a control, tested in one word. (Compilers make no vector instructions of a loop over sixteen.) */
+static inline int eight_plain(const uint8_t *text)
 {
-    uint8_t bad = 0;
-    for (int i = 0; i < 16; i++)
-        bad |= (uint8_t)((text[i] < 0x20) | (text[i] == 0x7F));
-    return !bad;
+    const uint64_t each = 0x0101010101010101u;
+    uint64_t octets;
+    memcpy(&octets, text, sizeof octets);
+    const uint64_t deletes = octets ^ each * 0x7F;
+    return !((((octets - each * 0x20) & ~octets) | ((deletes - each) & ~deletes)) & each * 0x80);
 }
 
 static int equals(const uint8_t *text, uint32_t from, uint32_t to, const char *lowered)
@@ -101,21 +102,20 @@ static int take_special(Lines *found, const uint8_t *text, const Line *line, int
 /* The line at `at` (after a CRLF); where it ends, 0 where it isn't a good one. */
 static uint32_t take_line(const uint8_t *text, uint32_t at, uint32_t size, Line *line)
 {
-    uint32_t hash = HASH_START;
     line->start = at;
-    for (; at < size && TOKEN[text[at]]; at++)
-        hash = HASH_STEP(hash, TOKEN[text[at]]);
+    while (at < size && TOKEN[text[at]])
+        at++;
     if (at >= size || at == line->start || text[at] != ':')
         return 0;
     line->colon = at++;
-    line->hash = hash;
+    line->hash = name_hash(text + line->start, line->colon - line->start);
     while (at < size && (text[at] == ' ' || text[at] == '\t'))
         at++;
     line->value = at;
     for (;;) {
-        while (size - at >= 16 && sixteen_plain(text + at))
-            at += 16;
-        uint32_t stop = size - at > 16 ? at + 16 : size;
+        while (size - at >= 8 && eight_plain(text + at))
+            at += 8;
+        uint32_t stop = size - at > 8 ? at + 8 : size;
         while (at < stop && is_value(text[at]))
             at++;
         if (at < stop || at == size)
@@ -162,7 +162,8 @@ static Lines *lines_of(PyObject *block, Py_ssize_t first, const Names *names, Py
     self->present = facts.present;
     self->host = facts.host;
     self->first = (uint32_t)first;
-    memcpy(self->line, line, (size_t)number * sizeof(Line));
+    for (int i = 0; i < number; i++)
+        self->line[i] = line[i];
     return self;
 }
 
