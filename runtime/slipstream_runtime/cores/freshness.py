@@ -58,25 +58,27 @@ def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[
             validator = True
         elif name in _WHAT_IT_IS and (name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value))):
             return Storing(name.decode("ascii"), now)
+    directives: Directives | None = None
+    if governed and plan.honor:
+        directives = directives_of(lines)
+        why = _forbidden(directives, plan.interest.shared, request.credential)
+        if why:
+            return Storing(why, now)
     ttl = plan.negative_ttl if negative else plan.ttl
     if plan.jitter:
         ttl *= 1.0 - plan.jitter * plan.cache.random()  # shorter only: neither policy nor upstream allowed more
     storing = Storing("", now, ttl, delay, plan.grace.kept if validator else plan.grace.plain, request.asker)
-    if governed and plan.honor:
-        _honour(plan, request, lines, storing, validator)
+    if directives is not None:
+        _honour(plan, directives, lines, storing, validator)
     if negative:
         storing.grace = NONE  # "not found" stands in for nothing
     return storing
 
 
-def _honour(plan: CachePlan, request: CacheRequest, fields: list[HeaderField], storing: Storing, validator: bool) -> None:
+def _honour(plan: CachePlan, directives: Directives, fields: list[HeaderField], storing: Storing, validator: bool) -> None:
+    """How long and for what, of an answer that may be stored."""
     storing.age += _age(fields)
-    directives = directives_of(fields)
-    shared = plan.interest.shared
-    storing.detail = _forbidden(directives, shared, request.credential)
-    if storing.detail:
-        return
-    lifetime = _lifetime(directives, fields, shared)
+    lifetime = _lifetime(directives, fields, plan.interest.shared)
     if lifetime is not None:
         storing.ttl = min(storing.ttl, lifetime - storing.age)
         if storing.ttl <= 0:

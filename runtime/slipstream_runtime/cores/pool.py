@@ -27,12 +27,13 @@ NEVER: Final = float("inf")
 class PoolCore(Generic[C, W]):
     """`C` is a connection, `W` whoever waits for one; both are opaque. None in place of a Work: nothing is due."""
 
-    __slots__ = ("_backoff", "_doomed", "_draining", "_idle", "_lifo", "_next_deadline", "_next_scan", "_pace", "_random", "_waiters",
-                 "connecting", "in_use", "limits", "stats")  # fmt: skip
+    __slots__ = ("_backoff", "_doomed", "_draining", "_idle", "_lifo", "_most", "_next_deadline", "_next_scan", "_pace", "_random",
+                 "_waiters", "connecting", "in_use", "limits", "stats")  # fmt: skip
 
     def __init__(self, limits: Limits, random: Callable[[], float], now: float) -> None:
         self.limits = limits
         self._lifo: bool = limits.reuse == "LIFO"
+        self._most: int = limits.max_connections
         self._random = random
         self._idle: list[Slot[C]] = []  # the longest idle first; its ends cost nothing, and few are taken from between
         self._waiters: OrderedDict[W, tuple[float, float]] = OrderedDict()  # (since, deadline), first come first
@@ -114,7 +115,7 @@ class PoolCore(Generic[C, W]):
         used = now - slot.since
         self.stats.usage_ms += used * 1_000
         self._pace.used(used)
-        fits = reusable and now < slot.expires_at and self.size < self.limits.max_connections
+        fits = reusable and now < slot.expires_at and self.size < self._most
         if fits and not self._waiters and not self._draining:
             slot.state = IDLE
             slot.since = now
@@ -192,7 +193,7 @@ class PoolCore(Generic[C, W]):
     def resize(self, limits: Limits, now: float) -> Work[C, W] | None:
         """New limits. Connections in use beyond a smaller maximum close when they come back."""
         self.limits = limits
-        self._lifo = limits.reuse == "LIFO"
+        self._lifo, self._most = limits.reuse == "LIFO", limits.max_connections
         while self._idle and self.size > limits.max_connections:
             self._discard()
         return self._grow(Work(), now)
