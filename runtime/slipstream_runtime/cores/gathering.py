@@ -12,7 +12,9 @@ from typing import Final, Generic, TypeVar
 W = TypeVar("W", bound=Hashable)
 
 SUSPENDED_SECONDS: Final = 10.0  # how long a rule whose batch couldn't be used isn't batched; short, since all that it costs is calls
-LEADS, WAITS, TAKEN = range(3)
+LEADS: Final = 0
+WAITS: Final = 1
+TAKEN: Final = 2
 
 
 class Group(Generic[W]):

@@ -27,6 +27,7 @@ from slipstream_runtime.cores.identity import (
 KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 NO_LIMIT: Final = -1
+PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _LENGTHS: Final = [size.to_bytes(4, "big") for size in range(1024)]
 
 
@@ -104,7 +105,7 @@ class KeyReader:
                 part = self._numbers[number] + _length(value) + value
                 parts[number] += part
                 if code & PARTITION:
-                    partition ^= hash(part)  # in any order, as the key
+                    partition ^= hash(part) & PARTITION_BITS  # in any order, as the key
                     identified = identified or value != b""
             flags |= code
         if flags & _PAST or not identified or has_body:

@@ -15,7 +15,10 @@ MAX_SIZE_LINE: Final = 1024  # size and extensions
 MAX_TRAILERS: Final = 16_384
 HEX: Final = b"0123456789abcdefABCDEF"
 
-_SIZE, _DATA, _DATA_END, _TRAILER = range(4)
+_SIZE: Final = 0
+_DATA: Final = 1
+_DATA_END: Final = 2
+_TRAILER: Final = 3
 
 
 def encode_chunk(data: bytes) -> bytes:

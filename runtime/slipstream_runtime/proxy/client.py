@@ -16,7 +16,9 @@ MAX_WAITING: Final = 65_536  # bytes of pipelined requests, or of a body nobody 
 CR: Final = 0x0D
 WRITE_HIGH: Final = 65_536  # bytes that may wait for a slow reader before its upstream is paused
 
-READING, LINGERING, CLOSED = range(3)
+READING: Final = 0
+LINGERING: Final = 1
+CLOSED: Final = 2
 
 
 class Client:

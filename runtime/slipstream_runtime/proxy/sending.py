@@ -27,7 +27,11 @@ if TYPE_CHECKING:
     from slipstream_runtime.cores.generations import Write
     from slipstream_runtime.proxy.service import HttpService
 
-QUEUED, SENT, STREAMING, DONE, RESTING = range(5)
+QUEUED: Final = 0
+SENT: Final = 1
+STREAMING: Final = 2
+DONE: Final = 3
+RESTING: Final = 4
 
 MAX_HELD: Final = 65_536  # bytes of a body that wait for a connection, or for another attempt
 
