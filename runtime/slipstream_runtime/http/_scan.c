@@ -128,42 +128,58 @@ static uint32_t take_line(const uint8_t *text, uint32_t at, uint32_t size, Line 
     return at;
 }
 
-/* The lines of a block whose start line ends at `first`; NULL without an error where the scanner in Python has to read them. */
-static Lines *lines_of(PyObject *block, Py_ssize_t first, const Names *names, Py_ssize_t max_lines)
-{
-    const Py_ssize_t size = PyBytes_GET_SIZE(block);
-    if (first < 0 || first > size || size > INT32_MAX)
-        return NULL;
-    const uint8_t *text = (const uint8_t *)PyBytes_AS_STRING(block);
-    Lines facts = {.host = -1};
+/* What is found before a Lines can be made of it. */
+typedef struct {
+    Lines facts;
+    int number;   /* of lines */
+    uint32_t end; /* where they do */
     Line line[MAX_LINES];
-    int number = 0;
-    uint32_t at = (uint32_t)first;
+} Found;
+
+/* The lines behind a start line that ends at `first`: until `size`, or (`open`) until an empty line before it. 0 where the scanner in
+Python has to read them. */
+static int take_lines(Found *found, const uint8_t *text, uint32_t first, uint32_t size, const Names *names, Py_ssize_t max_lines, int open)
+{
+    uint32_t at = first;
+    found->facts = (Lines){.host = -1, .first = first};
+    found->number = 0;
     while (at < size) {
-        if (size - at < 2 || text[at] != '\r' || text[at + 1] != '\n' || number >= max_lines || number == MAX_LINES)
-            return NULL;
-        Line *here = &line[number];
-        at = take_line(text, at + 2, (uint32_t)size, here);
+        if (size - at < 2 || text[at] != '\r' || text[at + 1] != '\n')
+            return 0;
+        if (open && size - at >= 4 && text[at + 2] == '\r' && text[at + 3] == '\n') {
+            found->end = at;
+            return 1;
+        }
+        if (found->number >= max_lines || found->number == MAX_LINES)
+            return 0;
+        Line *here = &found->line[found->number];
+        at = take_line(text, at + 2, size, here);
         if (at == 0)
-            return NULL;
+            return 0;
         here->kind = names_code(names, text + here->start, here->colon - here->start, here->hash);
         if (here->kind) {
-            if (here->kind > MAX_KIND || here->kind == CLOSE || !take_special(&facts, text, here, number))
-                return NULL;
-            facts.present |= 1u << here->kind;
+            if (here->kind > MAX_KIND || here->kind == CLOSE || !take_special(&found->facts, text, here, found->number))
+                return 0;
+            found->facts.present |= 1u << here->kind;
         }
-        number++;
+        found->number++;
     }
-    Lines *self = PyObject_NewVar(Lines, &Lines_Type, number);
+    found->end = at;
+    return !open;
+}
+
+static Lines *lines_of(const Found *found, PyObject *block)
+{
+    Lines *self = PyObject_NewVar(Lines, &Lines_Type, found->number);
     if (self == NULL)
         return NULL;
     self->block = Py_NewRef(block);
-    self->body = facts.body;
-    self->present = facts.present;
-    self->host = facts.host;
-    self->first = (uint32_t)first;
-    for (int i = 0; i < number; i++)
-        self->line[i] = line[i];
+    self->body = found->facts.body;
+    self->present = found->facts.present;
+    self->host = found->facts.host;
+    self->first = found->facts.first;
+    for (int i = 0; i < found->number; i++)
+        self->line[i] = found->line[i];
     return self;
 }
 
@@ -177,8 +193,14 @@ static PyObject *scan(PyObject *module, PyObject *const *args, Py_ssize_t count)
     const Py_ssize_t first = PyLong_AsSsize_t(args[1]), max_lines = PyLong_AsSsize_t(args[3]);
     if (PyErr_Occurred())
         return NULL;
-    PyObject *lines = (PyObject *)lines_of(args[0], first, (const Names *)args[2], max_lines);
-    return lines != NULL || PyErr_Occurred() ? lines : Py_NewRef(Py_None);
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    const uint8_t *text = (const uint8_t *)PyBytes_AS_STRING(args[0]);
+    Found found;
+    if (first < 0 || first > size || size > INT32_MAX)
+        Py_RETURN_NONE;
+    if (!take_lines(&found, text, (uint32_t)first, (uint32_t)size, (const Names *)args[2], max_lines, 0))
+        Py_RETURN_NONE;
+    return (PyObject *)lines_of(&found, args[0]);
 }
 
 /* Where `mark` begins in text[from:to], -1 where it doesn't. */
@@ -196,8 +218,8 @@ static Py_ssize_t find(const char *text, Py_ssize_t from, Py_ssize_t to, const c
     return -1;
 }
 
-/* find_head(data, start, seen, names, max_head, max_lines): (where the head at `start` ends, its start line, its block, its lines, which kinds of
-them there are, the body they declare); data[:seen] was searched before. None where it isn't complete, is too long, or isn't ordinary. */
+/* find_head(data, start, seen, names, max_head, max_lines): (where the head at `start` ends, its start line, its block, its lines, the
+kinds and the body of these); data[:seen] was searched before. None where it isn't complete, is too long, or isn't ordinary. */
 static PyObject *find_head(PyObject *module, PyObject *const *args, Py_ssize_t count)
 {
     if (count != 6 || !PyBytes_CheckExact(args[0]) || !Py_IS_TYPE(args[3], &Names_Type)) {
@@ -209,25 +231,27 @@ static PyObject *find_head(PyObject *module, PyObject *const *args, Py_ssize_t c
     if (PyErr_Occurred())
         return NULL;
     const char *text = PyBytes_AS_STRING(args[0]);
-    if (start < 0)
+    const Py_ssize_t size = PyBytes_GET_SIZE(args[0]);
+    if (start < 0 || start > size || size > INT32_MAX)
         Py_RETURN_NONE;
-    const Py_ssize_t end = find(text, seen - 3 > start ? seen - 3 : start, PyBytes_GET_SIZE(args[0]), "\r\n\r\n");
-    if (end < 0 || end - start > max_head)
+    /* One that comes in small pieces isn't scanned anew with each of them. */
+    if (seen > start && find(text, seen - 3 > start ? seen - 3 : start, size, "\r\n\r\n") < 0)
         Py_RETURN_NONE;
-    const Py_ssize_t first = find(text, start, end, "\r\n");
+    const Py_ssize_t first = find(text, start, size, "\r\n") - start;
     if (first < 0)
         Py_RETURN_NONE;
-    PyObject *block = PyBytes_FromStringAndSize(text + start, end - start);
+    Found found;
+    const uint8_t *head = (const uint8_t *)text + start;
+    if (!take_lines(&found, head, (uint32_t)first, (uint32_t)(size - start), (const Names *)args[3], max_lines, 1))
+        Py_RETURN_NONE;
+    if (found.number == 0 || (Py_ssize_t)found.end > max_head)
+        Py_RETURN_NONE;
+    PyObject *block = PyBytes_FromStringAndSize(text + start, found.end);
     if (block == NULL)
         return NULL;
-    Lines *lines = lines_of(block, first - start, (const Names *)args[3], max_lines);
-    if (lines == NULL) {
-        Py_DECREF(block);
-        return PyErr_Occurred() ? NULL : Py_NewRef(Py_None);
-    }
     PyObject *items[6] = {
-        PyLong_FromSsize_t(end), PyBytes_FromStringAndSize(text + start, first - start), block, (PyObject *)lines,
-        PyLong_FromUnsignedLong(lines->present), PyLong_FromLongLong(lines->body),
+        PyLong_FromSsize_t(start + found.end), PyBytes_FromStringAndSize(text + start, first), block, (PyObject *)lines_of(&found, block),
+        PyLong_FromUnsignedLong(found.facts.present), PyLong_FromLongLong(found.facts.body),
     };
     return lines_tuple(items, 6);
 }
@@ -236,7 +260,7 @@ static PyMethodDef functions[] = {
     {"scan", (PyCFunction)(void (*)(void))scan, METH_FASTCALL,
      "scan(block, first, names, max_lines): the lines of block[first:] where they are ordinary, else None."},
     {"find_head", (PyCFunction)(void (*)(void))find_head, METH_FASTCALL,
-     "find_head(data, start, seen, names, max_head, max_lines): the head at data[start:], found and scanned, where it is ordinary; else None."},
+     "find_head(data, start, seen, names, max_head, max_lines): the head at data[start:] where it is ordinary, else None."},
     {NULL, NULL, 0, NULL},
 };
 
