@@ -14,6 +14,7 @@ from slipstream_runtime.cores.breaker import Breaker
 from slipstream_runtime.cores.fields import PlainField
 from slipstream_runtime.cores.flight import Flights
 from slipstream_runtime.cores.freshness import Storing, judge
+from slipstream_runtime.cores.generations import path_scope
 from slipstream_runtime.cores.plan import PoolCache
 from slipstream_runtime.cores.pool import PoolCore
 from slipstream_runtime.cores.route import Router
@@ -22,7 +23,7 @@ from slipstream_runtime.cores.store import Store
 ROUNDS = 5
 NOW = 1_000.0
 HEAD, BODY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 120", b"x" * 120
-MATCH = config.Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path="/episodic/recall")
+MATCH = config.Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path=path_scope("/episodic/recall"))
 RULE = config.CacheRule(
     name="recall",
     policy="cache",
@@ -90,7 +91,7 @@ def filled(entries: int, limit: int) -> tuple[Store, Router, list[bytes]]:
 
 def put(store: Store, router: Router, key: bytes) -> None:
     plan = router.plans[0]
-    snapshot = plan.cache.generations.capture(plan.tags, 7, "/episodic/recall")
+    snapshot = plan.cache.generations.capture(plan.tags, 7, path_scope("/episodic/recall"))
     store.put(key, plan, snapshot, Storing("", NOW, 300.0), 200, HEAD, bytes(BODY[:60]) + BODY[60:], NOW)
 
 
@@ -148,7 +149,7 @@ def routing(count: int) -> dict[str, float]:
     def known(n: int) -> None:
         route = router.route
         for _ in range(n):
-            route(b"GET", "/episodic/recall")
+            route(b"GET", path_scope("/episodic/recall"))
 
     def unknown(n: int) -> None:
         route = router.route
@@ -158,7 +159,7 @@ def routing(count: int) -> dict[str, float]:
     router_figures = {"route (known)": best(known, count), "route (never seen)": best(unknown, count)}
     flights: Flights[int] = Flights()
     plan = router.plans[0]
-    snapshot = plan.cache.generations.capture(plan.tags, 7, "/")
+    snapshot = plan.cache.generations.capture(plan.tags, 7, path_scope("/"))
 
     def flown(n: int) -> None:
         for at in range(n):

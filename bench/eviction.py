@@ -19,6 +19,7 @@ from itertools import accumulate
 
 from slipstream_api import config
 from slipstream_runtime.cores.freshness import Storing
+from slipstream_runtime.cores.generations import path_scope
 from slipstream_runtime.cores.plan import PoolCache
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
@@ -72,7 +73,7 @@ def missed(trace: list[int], entries: int, eviction: str) -> float:
     plan = Router(POOL, cache).plans[0]
     cache.commit(POOL)
     store = Store(config.StoreConfig(name="p", max_bytes=1 << 40, max_entries=entries, eviction="SIEVE" if eviction == "SIEVE" else "LRU"))
-    snapshot, misses = cache.generations.capture(plan.tags, 0, "/"), 0
+    snapshot, misses = cache.generations.capture(plan.tags, 0, path_scope("/")), 0
     for number in trace:
         key = number.to_bytes(16, "big")
         if store.get(key, plan, NOW) is None:

@@ -29,6 +29,7 @@ from slipstream_api import config
 from slipstream_runtime import compression
 from slipstream_runtime.cores import store as module
 from slipstream_runtime.cores.freshness import Storing
+from slipstream_runtime.cores.generations import path_scope
 from slipstream_runtime.cores.grace import Grace
 from slipstream_runtime.cores.plan import CachePlan, PoolCache
 from slipstream_runtime.cores.route import Router
@@ -60,7 +61,7 @@ class World:
 
     def put(self, number: int, now: float) -> None:
         generations, plan, roll = self.cache.generations, self.plan, self.random.random
-        snapshot = generations.capture(plan.tags, hash((1, number % CALLERS)), "/recall")
+        snapshot = generations.capture(plan.tags, hash((1, number % CALLERS)), path_scope("/recall"))
         storing = Storing("", now, 300.0 - 30 * roll(), 0.01 * roll(), GRACE)
         head, body = number.to_bytes(8, "big").ljust(HEAD, b"h"), number.to_bytes(8, "big").ljust(BODY, b"b")
         self.store.put(self.key(number), plan, snapshot, storing, 200, head, body, now)

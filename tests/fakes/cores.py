@@ -7,6 +7,7 @@ from typing import Any
 from slipstream_api import config
 from slipstream_runtime.cores.fields import PlainField
 from slipstream_runtime.cores.freshness import Storing
+from slipstream_runtime.cores.generations import path_scope
 from slipstream_runtime.cores.grace import Grace
 from slipstream_runtime.cores.plan import CachePlan, PoolCache
 from slipstream_runtime.cores.route import Router
@@ -95,7 +96,7 @@ class Cached:
 
     def capture(self, session: str = "s1", path: str = "/recall") -> Any:
         request = self.plan.reader.read(b"GET", path.encode(), lines(x_session_id=session))
-        return self.cache.generations.capture(self.plan.tags, request.partition, path)
+        return self.cache.generations.capture(self.plan.tags, request.partition, path_scope(path))
 
     def put(self, now: float, key: bytes | None = None, body: bytes = b"body", ttl: float = 60.0, stale: float = 0.0, **more: Any) -> str:
         snapshot = more.pop("snapshot", None) or self.capture()

@@ -13,7 +13,7 @@ import pytest
 
 from slipstream_runtime.cores.flight import Flight, Flights
 from slipstream_runtime.cores.freshness import judge
-from slipstream_runtime.cores.generations import Snapshot, Write
+from slipstream_runtime.cores.generations import Snapshot, Write, path_scope
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.store import Store
 from tests.fakes.cores import Cached, a_cache_rule, lines
@@ -70,7 +70,8 @@ class Model:
         plan = self.cached.router.route(b"GET", "/recall").cache
         assert plan is not None
         request = plan.reader.read(b"GET", b"/recall?q=x", lines(x_session_id=session))
-        read = Read(session, self.known[session], request, self.cached.cache.generations.capture(plan.tags, request.partition, "/recall"))
+        snapshot = self.cached.cache.generations.capture(plan.tags, request.partition, path_scope("/recall"))
+        read = Read(session, self.known[session], request, snapshot)
         entry = self.cached.store.get(request.key, plan, self.now)
         if entry is not None:
             self.answer(read, entry.body, "hit")

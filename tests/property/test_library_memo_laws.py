@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from slipstream_runtime.cores.generations import path_scope
 from slipstream_runtime.library import memo, memo_async
 from slipstream_runtime.library.memo import Memo, Outcome, Question
 from slipstream_runtime.library.memo_async import AsyncCalls
@@ -74,7 +75,7 @@ def test_the_scripts_reach_what_they_are_for() -> None:
 
 def _recaptured(self: Memo, question: Question, produce: Callable[[], object], original: Any = Memo.conclude) -> Outcome:
     """The snapshot is taken when the call ends, not when it begins."""
-    outcome: Outcome = original(self, Question(question.key, self.generations.capture((), 0, "")), produce)
+    outcome: Outcome = original(self, Question(question.key, self.generations.capture((), 0, path_scope(""))), produce)
     return outcome
 
 

@@ -21,6 +21,11 @@ _STRIPE_BITS: Final = 10  # of STRIPES, in an entry's marks
 EPOCH_SHIFT: Final = 2 * _STRIPE_BITS
 
 
+def path_scope(path: str) -> int:
+    """The scope of a path, shared with one in STRIPES others; to be remembered with the path, where that is remembered."""
+    return _PATHS + hash(path) % STRIPES
+
+
 class Snapshot:
     """What one read may be stored, joined or served against."""
 
@@ -114,13 +119,9 @@ class Generations:
             self.writing.append(0)
         return scope
 
-    def path(self, path: str) -> int:
-        """The scope of a path, shared with one in STRIPES others."""
-        return _PATHS + hash(path) % STRIPES
-
-    def capture(self, tags: tuple[int, ...], partition: int, path: str) -> Snapshot:
-        """The present, before a read begins. `partition` is any hash of the partition, `tags` are scopes."""
-        return Snapshot(self, self.epoch, tags, _PATHS + hash(path) % STRIPES, partition)
+    def capture(self, tags: tuple[int, ...], partition: int, path: int) -> Snapshot:
+        """The present, before a read begins. `partition` is any hash of the partition, `tags` and `path` (path_scope) are scopes."""
+        return Snapshot(self, self.epoch, tags, path, partition)
 
     def holds(self, marks: int, tags: tuple[int, ...]) -> bool:
         """`Snapshot.current` of a snapshot with these marks and tags."""
@@ -143,7 +144,7 @@ class Generations:
 
     def begin_write(self, tags: tuple[int, ...], path: str) -> Write:
         """Invalidates `tags` and `path` (RFC 9111 §4.4), and keeps reads of them from being stored until the write's `end`."""
-        scopes = (*tags, _PATHS + hash(path) % STRIPES)
+        scopes = (*tags, path_scope(path))
         self.bump(scopes)
         self.writes += 1
         for scope in scopes:

@@ -6,6 +6,7 @@ import math
 from typing import Any, Final
 
 from slipstream_runtime.cores.fields import Head, Lines
+from slipstream_runtime.cores.generations import path_scope
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     CLOSE,
@@ -40,7 +41,7 @@ _ONLY_HOST: Final = 1 << HOST_FIELD
 class RequestLine:
     """A checked request line. `target` is in origin form (or `*`); `authority` is that of an absolute form, else empty."""
 
-    __slots__ = ("authority", "http11", "method", "operation", "path", "routed_by", "target")
+    __slots__ = ("authority", "http11", "method", "operation", "path", "routed_by", "scope", "target")
 
     def __init__(self, method: bytes, target: bytes, http11: bool, authority: bytes) -> None:
         self.method = method
@@ -49,6 +50,7 @@ class RequestLine:
         self.authority = authority
         path = target.partition(b"?")[0]
         self.path = path.decode("ascii")
+        self.scope = path_scope(self.path)  # of what a write to it ends
         self.routed_by: object = None  # the router that `operation` is of: what routing remembers about this line
         self.operation: Any = None
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, ParamSpec, Protocol, TypeVar
 
 from slipstream_api.clock import Clock
-from slipstream_runtime.cores.generations import Generations, Snapshot
+from slipstream_runtime.cores.generations import Generations, Snapshot, path_scope
 from slipstream_runtime.library.arguments import Unencodable, key_of
 from slipstream_runtime.library.sizes import estimate
 from slipstream_runtime.library.values import Held, Values
 
 P = ParamSpec("P")
 R_co = TypeVar("R_co", covariant=True)
+_NO_PATH: Final = path_scope("")
 
 
 class Memoized(Protocol, Generic[P, R_co]):
@@ -125,7 +126,7 @@ class Memo:
                 " a function that returns what identifies the call, as str, bytes, int, or a tuple of them"
             ) from None
         with self.lock:
-            return Question(key, self.generations.capture(self._scopes_of(args, kwargs), 0, ""))
+            return Question(key, self.generations.capture(self._scopes_of(args, kwargs), 0, _NO_PATH))
 
     def _scopes_of(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[int, ...]:
         tags = self.settings.tags

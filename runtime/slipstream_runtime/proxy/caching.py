@@ -58,7 +58,7 @@ class CachedExchange(Exchange):
     def begin(self, body: bytes, complete: bool, now: float) -> None:
         """Wait for an identical read that is under way, or make it."""
         service, request, plan = self._service, self._request, self._plan
-        snapshot = service.cache.generations.capture(plan.tags, request.partition, self.head.line.path)
+        snapshot = service.cache.generations.capture(plan.tags, request.partition, self.head.line.scope)
         self._snapshot = snapshot
         if not request.refresh and not self._alone():
             flight = self._flight = service.flights.join(request.key, snapshot, self, now)

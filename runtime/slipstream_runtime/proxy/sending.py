@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slipstream_runtime.cores.breaker import REFUSED, Breaker
+from slipstream_runtime.cores.generations import path_scope
 from slipstream_runtime.cores.retry import IDEMPOTENT
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.answer import AnswerHead
@@ -100,7 +101,7 @@ class Sending(Call):
             generations, path = self._service.cache.generations, self.head.line.path
             scopes = operation.invalidates
             if operation.fills:
-                scopes += tuple([generations.path(fill.of(path)) for fill in operation.fills])
+                scopes += tuple([path_scope(fill.of(path)) for fill in operation.fills])
             self._write = generations.begin_write(scopes, path)
         self.dispatch(now)
 

@@ -52,7 +52,7 @@ class ShadowExchange(Exchange):
             plan.counters.misses += 1
         else:
             plan.counters.hits += 1
-        self._snapshot = self._service.cache.generations.capture(plan.tags, self._request.partition, self.head.line.path)
+        self._snapshot = self._service.cache.generations.capture(plan.tags, self._request.partition, self.head.line.scope)
         super().begin(body, complete, now)
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from slipstream_api import config
 from slipstream_runtime.cores.ends import PathFill, fills, touched
-from slipstream_runtime.cores.generations import Snapshot
+from slipstream_runtime.cores.generations import Snapshot, path_scope
 from slipstream_runtime.cores.plan import PoolCache
 from slipstream_runtime.cores.route import Router
 from tests.fakes.cores import SECRET, Dice, a_cache_rule, a_match, a_pool, an_invalidation
@@ -77,13 +77,13 @@ class Writes:
     def read(self, path: str) -> Snapshot:
         plan = self.router.route(b"GET", path).cache
         assert plan is not None
-        return self.cache.generations.capture(plan.tags, 1, path)
+        return self.cache.generations.capture(plan.tags, 1, path_scope(path))
 
     def write(self, path: str, method: bytes = b"PUT") -> None:
         operation = self.router.route(method, path)
         assert operation.writes
         generations = self.cache.generations
-        scopes = operation.invalidates + tuple(generations.path(fill.of(path)) for fill in operation.fills)
+        scopes = operation.invalidates + tuple(path_scope(fill.of(path)) for fill in operation.fills)
         generations.begin_write(scopes, path).end()
 
 
@@ -117,7 +117,7 @@ def test_trap_09_a_sibling_is_not_stored_while_the_write_is_under_way() -> None:
     """Read during the write, it is dead after it; read after it, it lives."""
     writes = Writes(ending("/items/{id}/history"))
     operation, generations = writes.router.route(b"PUT", "/items/7"), writes.cache.generations
-    write = generations.begin_write(tuple(generations.path(fill.of("/items/7")) for fill in operation.fills), "/items/7")
+    write = generations.begin_write(tuple(path_scope(fill.of("/items/7")) for fill in operation.fills), "/items/7")
     during = writes.read("/items/7/history")
     assert during.writing()
     assert not writes.read("/items/8/history").writing()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from slipstream_runtime.cores.flight import MARK_SECONDS, MAX_MARKS, Flights
-from slipstream_runtime.cores.generations import Generations
+from slipstream_runtime.cores.generations import Generations, path_scope
 
 NOW = 1_000.0
 KEY = b"key"
@@ -18,7 +18,7 @@ class Pool:
         self.flights: Flights[str] = Flights()
 
     def join(self, waiter: str, key: bytes = KEY, now: float = NOW):  # type: ignore[no-untyped-def]  # a Flight or None, for brevity
-        return self.flights.join(key, self.generations.capture(self.tags, 1, "/r"), waiter, now)
+        return self.flights.join(key, self.generations.capture(self.tags, 1, path_scope("/r")), waiter, now)
 
 
 def test_trap_13_a_thousand_callers_make_one_call_and_all_get_its_answer_in_order() -> None:

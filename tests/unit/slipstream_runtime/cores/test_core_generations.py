@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slipstream_runtime.cores.generations import EVERYTHING, MAX_LINGERING, MAX_TAGS, STRIPES, Generations, Snapshot
+from slipstream_runtime.cores.generations import EVERYTHING, MAX_LINGERING, MAX_TAGS, STRIPES, Generations, Snapshot, path_scope
 
 
 def other_stripe(value: int) -> int:
@@ -16,7 +16,7 @@ def other_path(path: str) -> str:
 
 
 def a_capture(generations: Generations, *tags: str, partition: int = 7, path: str = "/r") -> Snapshot:
-    return generations.capture(tuple(generations.tag(tag) for tag in tags), partition, path)
+    return generations.capture(tuple(generations.tag(tag) for tag in tags), partition, path_scope(path))
 
 
 def test_a_tag_kills_what_carries_it_and_nothing_else() -> None:

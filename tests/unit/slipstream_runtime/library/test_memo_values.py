@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from slipstream_api.clock import ManualClock
-from slipstream_runtime.cores.generations import Generations
+from slipstream_runtime.cores.generations import Generations, path_scope
 from slipstream_runtime.library import memoize
 from slipstream_runtime.library.sizes import estimate
 from slipstream_runtime.library.values import ENTRY_OVERHEAD, Held, Values
@@ -196,7 +196,7 @@ def test_the_overhead_of_an_entry_is_not_more_than_is_counted() -> None:
     before = tracemalloc.get_traced_memory()[0]
     for number in range(10_000):
         now = float(number)
-        held.put(number.to_bytes(60), Held(None, 0, generations.capture((1,), 0, ""), now + 10.0, now + 20.0), now)
+        held.put(number.to_bytes(60), Held(None, 0, generations.capture((1,), 0, path_scope("")), now + 10.0, now + 20.0), now)
     grown = (tracemalloc.get_traced_memory()[0] - before) / 10_000
     tracemalloc.stop()
     assert ENTRY_OVERHEAD / 2 < grown < ENTRY_OVERHEAD
