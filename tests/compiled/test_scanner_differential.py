@@ -280,6 +280,17 @@ def test_ordinary_heads_are_read_in_c_and_the_comparison_can_fail() -> None:
     assert len({str(request_facts(REQUESTS[0].scan(block), False)) for block in other}) == 2
 
 
+def test_a_date_is_read_only_where_expires_counts_from_it() -> None:
+    """It is new each second: a memo would learn 64 of them, and make a field of every other one in vain."""
+    scanner = AnswerScanner(LIMITS)
+    for second in range(60):
+        date = b"Date: Sun, 06 Nov 1994 08:49:%02d GMT" % second
+        for more, asked in ((b"", [b"cache-control"]), (b"\r\nExpires: 0", [b"cache-control", b"date", b"expires"])):
+            head = scanner.scan(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n" + date + more, b"GET")
+            assert (head.lines is not None, [field.name for field in head.governing]) == (True, asked)
+            assert (date in scanner.memo.known) == bool(more)
+
+
 def test_wrong_arguments_are_refused_not_read() -> None:
     """The functions in C check what they are given."""
     assert SCAN is not None

@@ -28,7 +28,8 @@ KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 NO_LIMIT: Final = -1
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
-_LENGTHS: Final = [size.to_bytes(4, "big") for size in range(1024)]
+_FEW: Final = 1024
+_LENGTHS: Final = [size.to_bytes(4, "big") for size in range(_FEW)]
 
 
 class CacheRequest:
@@ -101,8 +102,9 @@ class KeyReader:
                 continue
             if code & KEYED:
                 value = field.value
+                size = len(value)
                 number = code >> FLAGS
-                part = self._numbers[number] + _length(value) + value
+                part = self._numbers[number] + (_LENGTHS[size] if size < _FEW else _length(value)) + value
                 parts[number] += part
                 if code & PARTITION:
                     partition ^= hash(part) & PARTITION_BITS  # in any order, as the key
@@ -132,7 +134,7 @@ def _asked(key: bytes, partition: int, flags: int) -> CacheRequest:
 def _length(value: bytes) -> bytes:
     """The length in four octets."""
     size = len(value)
-    return _LENGTHS[size] if size < len(_LENGTHS) else size.to_bytes(4, "big")
+    return _LENGTHS[size] if size < _FEW else size.to_bytes(4, "big")
 
 
 def _reason(flags: int, identified: bool, has_body: bool) -> str:

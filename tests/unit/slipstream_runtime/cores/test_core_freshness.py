@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from slipstream_api import config
-from slipstream_runtime.cores.directives import delta_seconds, http_date
-from slipstream_runtime.cores.fields import split_list
+from slipstream_runtime.cores.directives import delta_seconds, directives_of, http_date
+from slipstream_runtime.cores.fields import PlainField, split_list
 from slipstream_runtime.cores.freshness import Storing, judge
 from tests.fakes.cores import Cached, a_cache_rule, lines
 
@@ -78,6 +78,20 @@ def test_the_upstream_may_forbid_storing(value: str, why: str) -> None:
 def test_the_upstream_may_shorten_a_life_never_lengthen_it(value: str, ttl: float) -> None:
     """The rule's TTL is the most."""
     assert judged({"cache_control": value}).ttl == ttl
+
+
+def test_directives_are_remembered_within_bounds() -> None:
+    """A line seen before is read once; a flood of other lines costs reading, never memory, and changes nothing of what a line says."""
+    field = PlainField(b"cache-control", b"max-age=7, private")
+    assert directives_of([field]) is directives_of([PlainField(b"Cache-Control", field.value)])
+    remembered = directives_of([field])
+    for number in range(300):
+        assert directives_of([PlainField(b"cache-control", b"max-age=%d" % number)]).seconds(b"max-age") == number
+    again = directives_of([field])
+    assert again is not remembered  # it made room
+    assert (again.names, again.seconds(b"max-age")) == (remembered.names, 7)
+    long = PlainField(b"cache-control", b"max-age=7, x-" + b"y" * 200)
+    assert directives_of([long]) is not directives_of([long])
 
 
 def test_s_maxage_counts_before_max_age_only_in_a_shared_cache() -> None:

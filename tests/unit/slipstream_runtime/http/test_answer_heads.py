@@ -45,6 +45,18 @@ def test_a_reason_may_be_empty_or_missing() -> None:
         assert scan(text).status in (200, 404)
 
 
+def test_a_head_that_comes_in_pieces_is_taken_once_it_is_there() -> None:
+    """Cut anywhere, behind another answer; what was searched before isn't searched again."""
+    before, head = b"HTTP/1.1 204 No\r\n\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-A: b\r\n\r\n"
+    scanner = AnswerScanner()
+    for cut in range(len(head)):
+        data = before + head[:cut]
+        assert scanner.take(data, len(before), 0, b"GET") == (None, -1)
+        taken, after = scanner.take(before + head + b"hello", len(before), len(data), b"GET")
+        assert taken is not None
+        assert (taken.body, taken.value(b"x-a"), after) == (5, b"b", len(before + head))
+
+
 def test_where_an_answer_ends() -> None:
     """RFC 9112 §6.3, in its order."""
     assert scan("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n").body == 5
