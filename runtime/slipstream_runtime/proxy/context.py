@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from slipstream_api.clock import Clock
 from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.wire.wires import make_wires
 
 if TYPE_CHECKING:
     from slipstream_runtime.observe.access import AccessLog
@@ -23,10 +24,24 @@ NEVER: Final = math.inf
 class Context:
     """One per runtime."""
 
-    __slots__ = ("access", "answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "tunnels")
+    __slots__ = (
+        "access",
+        "answers",
+        "clients",
+        "clock",
+        "date",
+        "draining",
+        "max_clients",
+        "now",
+        "refused",
+        "requests",
+        "tunnels",
+        "wires",
+    )
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
+        self.wires = make_wires()
         self.access: AccessLog | None = None  # set before the first listener opens; asked once a connection
         self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
         self.date = b""  # the header line of what we answer ourselves, renewed by the sweep
