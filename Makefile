@@ -48,12 +48,12 @@ e2e: $(STAMP) ## the stories against kind (root, Go and Debian's packages; the r
 	e2e/cluster/images --load
 	e2e/cluster/exec $(BIN)/python -m pytest e2e $(E2E_ARGS)
 
-compile: $(STAMP) ## optional: the hot modules compiled with mypyc and the scanner in C, into build/compiled (needs a C compiler and Python's headers)
+compile: $(STAMP) ## optional: the hot modules compiled with mypyc, scanner and sockets in C, into build/compiled (needs a C compiler and Python's headers)
 	rm -rf build/compiled build/compile
 	SLIPSTREAM_COMPILE=1 $(BIN)/python setup.py --quiet build --build-base build/compile --build-lib build/compiled
 
 test-compiled: compile ## the data path's tests, on the compiled modules
-	$(BIN)/python -c 'import sys; sys.path.insert(0, "build/compiled"); from slipstream_runtime.proxy import client; assert client.__file__.endswith(".so"), client.__file__; from slipstream_runtime.http import scanner; assert scanner.SCANNER == "c", scanner.SCANNER'
+	$(BIN)/python -c 'import sys; sys.path.insert(0, "build/compiled"); from slipstream_runtime.proxy import client; assert client.__file__.endswith(".so"), client.__file__; from slipstream_runtime.http import scanner; assert scanner.SCANNER == "c", scanner.SCANNER; from slipstream_runtime.wire import wires; assert wires.WIRES == "c", wires.WIRES'
 	$(BIN)/python -m pytest -o pythonpath="build/compiled ." tests/unit/slipstream_runtime tests/integration/datapath tests/compiled
 
 bench: $(STAMP) ## side-by-side benchmarks, each prints a ratio to a peer measured in the same run; BENCH_ARGS: --only, --json

@@ -1,9 +1,10 @@
-"""The optional build of the hot modules with mypyc and of the scanner in C, by SLIPSTREAM_COMPILE=1; without it the package is pure
+"""The optional build of the hot modules with mypyc and of the parts in C, by SLIPSTREAM_COMPILE=1; without it the package is pure
 Python, and complete."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
@@ -40,18 +41,21 @@ def extensions() -> list[object]:
 
     return [
         *mypycify(["--config-file", str(ROOT / "pyproject.toml"), *HOT, f"{RUNTIME}/observe/figures.py"], opt_level="3"),
-        scanner(),
+        in_c("http._lines"),
+        *([in_c("wire._wire")] if sys.platform == "linux" else []),
     ]
 
 
-def scanner() -> Extension:
-    """The scanner of header lines: C99 and Python's headers, nothing else. SLIPSTREAM_SANITIZE=1 builds it to find its own errors."""
+def in_c(name: str) -> Extension:
+    """A module of which all of a folder's C files are made: C99 and Python's headers, nothing else. SLIPSTREAM_SANITIZE=1 builds it to find
+    its own errors."""
+    folder = ROOT / RUNTIME / name.partition(".")[0]
     sanitize = os.environ.get("SLIPSTREAM_SANITIZE") == "1"
     flags = ["-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"] if sanitize else ["-O3"]
     return Extension(
-        "slipstream_runtime.http._lines",
-        [str(path.relative_to(ROOT)) for path in sorted((ROOT / RUNTIME / "http").glob("_*.c"))],
-        depends=[str(path.relative_to(ROOT)) for path in sorted((ROOT / RUNTIME / "http").glob("_*.h"))],
+        f"slipstream_runtime.{name}",
+        [str(path.relative_to(ROOT)) for path in sorted(folder.glob("_*.c"))],
+        depends=[str(path.relative_to(ROOT)) for path in sorted(folder.glob("_*.h"))],
         extra_compile_args=["-std=c99", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-missing-field-initializers", *flags],
         extra_link_args=["-fsanitize=address,undefined"] if sanitize else [],
     )

@@ -34,7 +34,7 @@ class Runtime:
 
     def __init__(self, clock: Clock, resolver: Resolver | None = None, tls_folder: str = "") -> None:
         self.context = Context(clock)
-        dialer = Dialer(resolver or LoopResolver(), clock, tls_folder)
+        dialer = Dialer(resolver or LoopResolver(), clock, tls_folder, self.context.wires)
         self.pools = Pools(self.context, dialer)
         self.places = Places(self.context, dialer, self.pools)
         self._sweep = Sweep(self.context, self._swept)
@@ -129,10 +129,12 @@ class Runtime:
         for client in list(self.context.clients):
             client.abort() if client.exchange is not None else client.retire()
         self.pools.close()
+        self.context.wires.close()
         return clean
 
     def _busy(self) -> bool:
-        return bool(self.pools.under_way or self.context.tunnels)
+        """Requests under way, or answers that their callers haven't read to the end."""
+        return bool(self.pools.under_way or self.context.tunnels) or any(client.unwritten for client in self.context.clients)
 
     def _swept(self):  # type: ignore[no-untyped-def]  # an iterator of what the sweep looks at
         if self._idle is not None and not self._busy():

@@ -11,6 +11,8 @@ import socket
 from collections.abc import Callable
 from typing import Any, Final
 
+from slipstream_runtime.wire.wires import Wires
+
 AT_ONCE: Final = 100  # a turn, so that a flood of connections doesn't stop those that are open
 REST_SECONDS: Final = 1.0  # without descriptors or memory; trying again at once would only burn the core
 
@@ -20,11 +22,11 @@ log = logging.getLogger("slipstream.listener")
 class Acceptor:
     """Open from the start; `close` ends it, not the connections."""
 
-    def __init__(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
+    def __init__(self, sock: socket.socket, factory: Callable[[], Any], wires: Wires) -> None:
         self._sock = sock
         self._factory = factory
+        self._wires = wires
         self._loop = asyncio.get_running_loop()
-        self._starting: set[asyncio.Task[Any]] = set()
         self._rest: asyncio.TimerHandle | None = None
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._ready)
@@ -51,16 +53,8 @@ class Acceptor:
                 self._rest = self._loop.call_later(REST_SECONDS, self._again)
                 return
             sock.setblocking(False)
-            task = self._loop.create_task(self._start(sock))
-            self._starting.add(task)
-            task.add_done_callback(self._starting.discard)
+            self._wires.accepted(sock, self._factory)
 
     def _again(self) -> None:
         self._rest = None
         self._loop.add_reader(self._sock.fileno(), self._ready)
-
-    async def _start(self, sock: socket.socket) -> None:
-        try:
-            await self._loop.connect_accepted_socket(self._factory, sock)
-        except OSError:
-            sock.close()  # it has gone again

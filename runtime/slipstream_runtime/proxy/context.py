@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from slipstream_api.clock import Clock
 from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.wire.wires import make_wires
 
 if TYPE_CHECKING:
     from slipstream_runtime.observe.access import AccessLog
@@ -24,12 +25,26 @@ NEVER: Final = math.inf
 class Context:
     """One per runtime."""
 
-    __slots__ = ("access", "answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "time",
-                 "tunnels")  # fmt: skip
+    __slots__ = (
+        "access",
+        "answers",
+        "clients",
+        "clock",
+        "date",
+        "draining",
+        "max_clients",
+        "now",
+        "refused",
+        "requests",
+        "time",
+        "tunnels",
+        "wires",
+    )
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.time: Callable[[], float] = clock.now  # the same, for what asks several times a request: no look-up of a method by name
+        self.wires = make_wires()
         self.access: AccessLog | None = None  # set before the first listener opens; asked once a connection
         self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
         self.date = b""  # the header line of what we answer ourselves, renewed by the sweep

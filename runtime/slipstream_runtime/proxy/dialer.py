@@ -16,6 +16,7 @@ from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.addresses import Addresses, Loads, Resolver, unload
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.trust import Trust, TrustError
+from slipstream_runtime.wire.wires import Wires, make_wires
 
 
 class DialError(Exception):
@@ -29,9 +30,10 @@ class DialError(Exception):
 class Dialer:
     """Dials upstreams through one resolver."""
 
-    def __init__(self, resolver: Resolver, clock: Clock, tls_folder: str = "") -> None:
+    def __init__(self, resolver: Resolver, clock: Clock, tls_folder: str = "", wires: Wires | None = None) -> None:
         self._addresses = Addresses(resolver, clock)
         self._trust = Trust(tls_folder)
+        self._wires = wires or make_wires()
 
     async def connect(
         self, factory: Callable[[], Any], upstream: Upstream, timeout: float, loads: Loads | None = None
@@ -93,6 +95,8 @@ class Dialer:
     async def _dial(self, factory: Callable[[], Any], upstream: Upstream, address: str) -> tuple[asyncio.Transport, Any]:
         context, name = self._tls(upstream)
         try:
+            if context is None:
+                return await self._wires.connect(factory, address, upstream.port)
             return await asyncio.get_running_loop().create_connection(factory, address, upstream.port, ssl=context, server_hostname=name)
         except ssl.SSLCertVerificationError as refused:
             raise DialError(failures.TLS_CERTIFICATE, refused.verify_message) from None

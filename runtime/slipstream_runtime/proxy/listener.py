@@ -46,7 +46,7 @@ class Listener(Door):
     async def open(self) -> None:
         """Listen; a failure is kept in `error`, since one port in use mustn't cost the others."""
         try:
-            self._acceptor = Acceptor(listening(self.address, self.port, BACKLOG), self._accept)
+            self._acceptor = Acceptor(listening(self.address, self.port, BACKLOG), self._accept, self._context.wires)
         except OSError as error:
             self.error = f"can't listen on {self.address}:{self.port}: {os.strerror(error.errno) if error.errno else error}"
             return

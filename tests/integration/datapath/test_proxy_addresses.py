@@ -137,7 +137,7 @@ async def test_a_silent_address_takes_its_share_of_the_time_and_no_more() -> Non
             dialer = Dialer(Names(HOME[0], HOME[1]), ManualClock())
             assert await dialled(dialer, port, 0.4) == HOME[1]
             assert await dialled(dialer, port, 0.4) == HOME[1]
-        assert up.connections == 2
+            await until(lambda: up.connections == 2)
         with pytest.raises(DialError) as refused:  # both gone: one refuses, one is silent
             await dialled(dialer, port, 0.2)
     assert refused.value.failure is failures.CONNECT_TIMEOUT

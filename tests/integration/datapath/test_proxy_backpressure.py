@@ -13,6 +13,7 @@ import pytest
 
 from slipstream_runtime.proxy import sockets
 from slipstream_runtime.proxy.acceptor import AT_ONCE, Acceptor
+from slipstream_runtime.wire.wires import make_wires
 from tests.fakes.loops import on_uvloop
 from tests.fakes.proxied import Proxied, cache_rule, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream
@@ -145,6 +146,12 @@ async def slow_and_quick(proxy: Proxied, size: int) -> None:
     await until(lambda: not proxy.runtime.context.clients)
 
 
+def descriptor(transport: asyncio.Transport) -> int:
+    """Its socket's, whoever made it."""
+    sock = transport.get_extra_info("socket")
+    return int(transport.fileno() if sock is None else sock.fileno())  # type: ignore[attr-defined]  # the poller's
+
+
 async def unsent_in_kernel() -> int:
     """Bytes that the kernel holds, unsent, for a caller that doesn't read."""
 
@@ -160,7 +167,7 @@ async def unsent_in_kernel() -> int:
         (client,) = proxy.runtime.context.clients
         await until(lambda: not client.writable)
         assert client.transport is not None
-        where = client.transport.get_extra_info("socket").fileno()
+        where = descriptor(client.transport)
         unsent = int(struct.unpack("i", fcntl.ioctl(where, SIOCOUTQNSD, bytes(4)))[0])
         caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
         assert len((await caller.answer()).body) == TOTAL
@@ -220,7 +227,7 @@ def test_connections_that_come_together_are_accepted_together(waiting: tuple[soc
     @on_uvloop
     async def run() -> None:
         made: list[asyncio.BaseTransport] = []
-        acceptor = Acceptor(place, lambda: _Silent(made))
+        acceptor = Acceptor(place, lambda: _Silent(made), make_wires())
         assert await turns(made, wanted) < wanted / 2
         acceptor.close()
 

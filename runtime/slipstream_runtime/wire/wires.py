@@ -1,0 +1,128 @@
+"""Turns connected sockets into transports: by the poller in C where it was built, by the event loop otherwise. Resolves no name.
+
+The loop's transports are the reference: both kinds pass the same tests (tests/fakes/wires_conformance.py). A protocol can't tell which it
+has, but for two liberties of the poller: `connection_made` is called at once, and what is written during a turn leaves at its end, in one
+call for each connection. So a peer on the same machine is woken once for many answers, not for each of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, cast
+
+if TYPE_CHECKING:
+    from slipstream_runtime.wire._wire import Poller
+
+Joined = tuple[asyncio.Transport, Any]
+
+
+def _built() -> type[Poller] | None:
+    if os.environ.get("SLIPSTREAM_WIRES") == "loop":
+        return None
+    try:
+        from slipstream_runtime.wire._wire import Poller
+    except ImportError:
+        return None
+    return Poller
+
+
+POLLER: Final = _built()
+WIRES: Final = "loop" if POLLER is None else "c"  # which ones `make_wires` makes
+
+
+class Wires:
+    """The connections of one event loop; made before there is one."""
+
+    def accepted(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
+        """Takes over a socket that was accepted; a connection that has gone meanwhile is dropped."""
+        raise NotImplementedError
+
+    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
+        """A connection to an IP address; raises OSError."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """The end of all connections: those that were aborted hear of it, the others don't. Before the loop is closed."""
+
+
+class LoopWires(Wires):
+    """By the event loop."""
+
+    def __init__(self) -> None:
+        self._starting: set[asyncio.Task[None]] = set()
+
+    def accepted(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._start(sock, factory))
+        self._starting.add(task)
+        task.add_done_callback(self._starting.discard)
+
+    async def _start(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(factory, sock)
+        except OSError:
+            sock.close()  # it has gone again
+
+    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
+        return await asyncio.get_running_loop().create_connection(factory, address, port)
+
+
+class PollerWires(Wires):
+    """By the poller in C."""
+
+    def __init__(self, kind: type[Poller]) -> None:
+        self._kind = kind
+        self._poller: Poller | None = None
+
+    def accepted(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
+        with contextlib.suppress(OSError):  # it has gone again; its socket is closed
+            self._attach(sock, factory())
+
+    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
+        loop = asyncio.get_running_loop()
+        family, kind, number, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
+        sock = socket.socket(family, kind, number)
+        try:
+            sock.setblocking(False)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(sock, place)
+        except BaseException:
+            sock.close()
+            raise
+        protocol = factory()
+        return self._attach(sock, protocol), protocol
+
+    def close(self) -> None:
+        poller, self._poller = self._poller, None
+        if poller is not None:
+            poller.run()
+            asyncio.get_running_loop().remove_reader(poller.fileno())
+            poller.close()
+
+    def _attach(self, sock: socket.socket, protocol: Any) -> asyncio.Transport:
+        poller = self._poller or self._started()
+        sock.setblocking(False)
+        try:
+            wire = poller.attach(sock.fileno(), protocol)
+        except BaseException:
+            sock.close()
+            raise
+        sock.detach()
+        return cast("asyncio.Transport", wire)
+
+    def _started(self) -> Poller:
+        loop = asyncio.get_running_loop()
+
+        def failed(error: BaseException) -> None:
+            loop.call_exception_handler({"message": "a protocol of a connection failed", "exception": error})
+
+        self._poller = self._kind(loop.call_soon, failed)
+        loop.add_reader(self._poller.fileno(), self._poller.run)
+        return self._poller
+
+
+def make_wires() -> Wires:
+    """The fastest there is."""
+    return LoopWires() if POLLER is None else PollerWires(POLLER)
