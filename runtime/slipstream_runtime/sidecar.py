@@ -14,6 +14,7 @@ from slipstream_api.clock import MonotonicClock
 from slipstream_api.envelope import Refused
 from slipstream_api.sidecar import Bootstrap
 from slipstream_runtime.control.admin import sidecar_app
+from slipstream_runtime.control.descriptors import default_connections, raise_descriptors
 from slipstream_runtime.control.gate import Gate
 from slipstream_runtime.control.mount import Mount
 from slipstream_runtime.control.settings import Settings
@@ -80,6 +81,7 @@ async def serve(settings: Settings) -> int:
     bootstrap = settings.bootstrap or Bootstrap(cluster="", namespace="", workload="")
     runtime, gate, mount = Runtime(MonotonicClock(), DnsResolver(), settings.tls_dir), Gate(bootstrap), Mount(settings.config_dir)
     runtime.context.max_clients = settings.max_clients
+    runtime.context.budget.limit = settings.max_connections or default_connections(raise_descriptors())
     acceptor = Acceptor(runtime, gate)
     logged = to_stdout(settings.access_log)
     if logged is not None:

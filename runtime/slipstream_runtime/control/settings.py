@@ -29,6 +29,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     drain_seconds: float = DRAIN_SECONDS
     max_clients: int = MAX_CLIENTS
+    max_connections: int = 0  # to upstreams, all pools together; 0: as many as descriptors allow (descriptors.py)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -45,9 +46,17 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             log_level=environment.get("SLIPSTREAM_LOG_LEVEL", "INFO").upper(),
             drain_seconds=float(environment.get("SLIPSTREAM_DRAIN_SECONDS", str(DRAIN_SECONDS))),
             max_clients=int(environment.get("SLIPSTREAM_MAX_CLIENTS", str(MAX_CLIENTS))),
+            max_connections=_connections(environment),
         )
     except ValueError as error:
         raise SettingsError(f"SLIPSTREAM_ADMIN_PORT, _DRAIN_SECONDS and _MAX_CLIENTS must be numbers: {error}") from None
+
+
+def _connections(environment: Mapping[str, str]) -> int:
+    text = environment.get("SLIPSTREAM_MAX_CONNECTIONS", "0")
+    if not text.isascii() or not text.isdecimal():
+        raise SettingsError(f"SLIPSTREAM_MAX_CONNECTIONS={text}: a number of connections is due, 0 for what file descriptors allow")
+    return int(text)
 
 
 def _share(environment: Mapping[str, str]) -> float:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Final
 
 from slipstream_api.clock import Clock
+from slipstream_runtime.cores.budget import ConnectionBudget
 from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.request import RequestScanner
 
@@ -23,7 +24,8 @@ NEVER: Final = math.inf
 class Context:
     """One per runtime."""
 
-    __slots__ = ("access", "answers", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests", "tunnels")
+    __slots__ = ("access", "answers", "budget", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests",
+                 "tunnels")  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
@@ -36,4 +38,5 @@ class Context:
         self.tunnels = 0  # raw connections: upgraded ones and those of raw ports
         self.max_clients = MAX_CLIENTS
         self.refused = 0  # connections beyond it
+        self.budget = ConnectionBudget()  # of connections to upstreams, all pools together
         self.clients: set[Client] = set()
