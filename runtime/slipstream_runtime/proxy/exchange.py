@@ -252,8 +252,8 @@ class Exchange(Sending):
             client.send(failure_answer(failure, step, wait, extra + self.notes(), self.head.method == b"HEAD"))
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
-        """Cache-Status of an answer that isn't from the store, as a line; nothing where no cache rule is concerned."""
-        return b""
+        """Cache-Status of an answer that isn't from the store, as a line."""
+        return self.operation.passing
 
     def notes(self) -> bytes:
         """Lines that say what was tried before this answer."""

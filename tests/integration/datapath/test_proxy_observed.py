@@ -62,7 +62,7 @@ async def test_each_answer_is_one_line_and_says_nothing_of_the_caller() -> None:
     assert [(one["pool"], one["operation"], one["status"], one.get("cache")) for one in told] == [
         ("m", "GET /c", 200, "uri-miss"),
         ("m", "GET /c", 200, "hit"),
-        ("m", "GET *", 200, None),
+        ("m", "GET *", 200, "bypass"),
     ]
     assert {one["traceId"] for one in told} == {TRACE.decode()}
     assert {one["end"] for one in told} == {"complete"}

@@ -125,7 +125,7 @@ async def test_an_idle_sidecar_without_configuration_passes_through_in_little_me
     """Nothing mounted, nothing pushed: traffic goes on, readiness is given, resident memory stays under 60 MB."""
     async with RawUpstream() as up, sidecar(up.port, tmp_path) as car:
         found = await ask(car.port)
-        assert (found.body, b"cache-status" in found.fields) == (b"GET /c HTTP/1.1|", False)
+        assert (found.body, found.fields[b"cache-status"]) == (b"GET /c HTTP/1.1|", b"slipstream; fwd=bypass; detail=no-rule")
         status = await car.status()
         assert (status["revision"], status["source"]) == ("", "None")
         assert [listener["state"] for listener in status["listeners"]] == ["Listening", "Listening"]
