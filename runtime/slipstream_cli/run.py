@@ -33,6 +33,10 @@ def run(
     access_log: Annotated[
         float, typer.Option("--access-log", min=0, max=1, metavar="SHARE", help="Share of answers with a JSON line on stdout; 1 is all.")
     ] = 0.0,
+    traces: Annotated[
+        str,
+        typer.Option("--traces", envvar="SLIPSTREAM_TRACES", metavar="URL", help="OTLP/HTTP collector that gets a span a request."),
+    ] = "",
     tls_dir: Annotated[
         Path, typer.Option("--tls-dir", envvar="SLIPSTREAM_TLS_DIR", help="Folder of the files that spec.upstream.tls names.")
     ] = Path(),
@@ -70,6 +74,6 @@ def run(
         warn(f"{found.kind} {found.name}: {found.message}")
     from slipstream_cli.serving import Options, serve  # the runtime takes a while to import, which no other command needs
 
-    options = Options(socket or admin.default_socket(), tls_dir, access_log, max_connections, verbose)
+    options = Options(socket or admin.default_socket(), tls_dir, access_log, max_connections, traces, verbose)
     well = serve(source, compiled.config, options)
     raise typer.Exit(int(Exit.OK if well else Exit.PROBLEMS))

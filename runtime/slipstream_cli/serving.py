@@ -21,6 +21,7 @@ from slipstream_runtime.control.descriptors import default_connections, raise_de
 from slipstream_runtime.local import LocalServer
 from slipstream_runtime.observe.access_writer import to_stdout
 from slipstream_runtime.observe.logs import configure_logs
+from slipstream_runtime.observe.traces import TracesError, endpoint_of, to_collector
 from slipstream_runtime.runtime import ConfigRefused, Runtime
 
 DRAIN_SECONDS = 25.0
@@ -41,12 +42,13 @@ class Signals:
 
 class Options(NamedTuple):
     """What `slipstream run` was told besides its files. `access_log`: the share of answers that get a line on stdout; `max_connections`:
-    of all pools together, 0 for what file descriptors allow."""
+    of all pools together, 0 for what file descriptors allow; `traces`: where spans are sent."""
 
     socket: Path
     tls_dir: Path = Path()
     access_log: float = 0.0
     max_connections: int = 0
+    traces: str = ""
     verbose: bool = False
 
 
@@ -67,10 +69,11 @@ async def _serve(source: Source, config: RuntimeConfig, options: Options) -> boo
     if logged is not None:
         runtime.context.access = logged[0]
     try:
+        tracing = runtime.context.tracing = to_collector(endpoint_of(options.traces), "slipstream")
         await runtime.start(None)
         await runtime.apply(config, "Local")
         server = await LocalServer.open(runtime, options.socket)
-    except (ConfigRefused, OSError) as error:
+    except (ConfigRefused, OSError, TracesError) as error:
         await runtime.drain(0)
         err.print(f"[red]error:[/red] {escape(str(error))}")
         return False
@@ -90,6 +93,8 @@ async def _serve(source: Source, config: RuntimeConfig, options: Options) -> boo
         await server.close()
         if logged is not None:
             await asyncio.to_thread(logged[1].stop)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 async def _drain(runtime: Runtime, signals: Signals) -> None:

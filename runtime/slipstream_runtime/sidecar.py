@@ -19,6 +19,7 @@ from slipstream_runtime.control.gate import Gate
 from slipstream_runtime.control.mount import Mount
 from slipstream_runtime.control.settings import Settings
 from slipstream_runtime.observe.access_writer import to_stdout
+from slipstream_runtime.observe.traces import to_collector
 from slipstream_runtime.proxy.dialer import DnsResolver
 from slipstream_runtime.runtime import ConfigRefused, Runtime, Source
 
@@ -86,6 +87,7 @@ async def serve(settings: Settings) -> int:
     logged = to_stdout(settings.access_log)
     if logged is not None:
         runtime.context.access = logged[0]
+    tracing = runtime.context.tracing = to_collector(settings.traces, bootstrap.workload or "slipstream")
     await runtime.start(bootstrap)
     # Before the startup probe passes: a pod that begins with its ConfigMap mounted never serves without it.
     await take_mounted(mount, gate, acceptor)
@@ -106,4 +108,6 @@ async def serve(settings: Settings) -> int:
         await admin.cleanup()
         if logged is not None:
             await asyncio.to_thread(logged[1].stop)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
     return 0

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, TLS_DIR, Bootstrap
+from slipstream_runtime.observe.traces import TracesError, endpoint_of
 from slipstream_runtime.proxy.context import MAX_CLIENTS
 
 DRAIN_SECONDS: Final = 25.0  # Kubernetes kills after 30 s by default
@@ -22,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     bootstrap: Bootstrap | None = None
     access_log: float = 0.0  # share of answers that get a line; 0: no access log
+    traces: str = ""  # URL of a collector; none: no spans
     config_dir: str = CONFIG_DIR
     tls_dir: str = TLS_DIR
     admin_host: str = ""
@@ -39,6 +41,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         return Settings(
             bootstrap=bootstrap,
             access_log=_share(environment),
+            traces=_traces(environment),
             config_dir=environment.get("SLIPSTREAM_CONFIG_DIR", CONFIG_DIR),
             tls_dir=environment.get("SLIPSTREAM_TLS_DIR", TLS_DIR),
             admin_host=environment.get("SLIPSTREAM_ADMIN_HOST", ""),
@@ -57,6 +60,13 @@ def _connections(environment: Mapping[str, str]) -> int:
     if not text.isascii() or not text.isdecimal():
         raise SettingsError(f"SLIPSTREAM_MAX_CONNECTIONS={text}: a number of connections is due, 0 for what file descriptors allow")
     return int(text)
+
+
+def _traces(environment: Mapping[str, str]) -> str:
+    try:
+        return endpoint_of(environment.get("SLIPSTREAM_TRACES", ""))
+    except TracesError as error:
+        raise SettingsError(f"SLIPSTREAM_TRACES={error}") from None
 
 
 def _share(environment: Mapping[str, str]) -> float:

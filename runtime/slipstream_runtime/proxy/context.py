@@ -12,6 +12,7 @@ from slipstream_runtime.http.request import RequestScanner
 
 if TYPE_CHECKING:
     from slipstream_runtime.observe.access import AccessLog
+    from slipstream_runtime.observe.tracing import Tracing
     from slipstream_runtime.proxy.client import Client
 
 IDLE_SECONDS: Final = 900.0  # a caller's pool keeps its connections; closing them early would race its next request
@@ -25,11 +26,12 @@ class Context:
     """One per runtime."""
 
     __slots__ = ("access", "answers", "budget", "clients", "clock", "date", "draining", "max_clients", "now", "refused", "requests",
-                 "tunnels")  # fmt: skip
+                 "tracing", "tunnels")  # fmt: skip
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
         self.access: AccessLog | None = None  # set before the first listener opens; asked once a connection
+        self.tracing: Tracing | None = None  # as above
         self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
         self.date = b""  # the header line of what we answer ourselves, renewed by the sweep
         self.requests = RequestScanner()

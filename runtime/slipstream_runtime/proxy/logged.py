@@ -1,4 +1,5 @@
-"""A client connection whose answers are told to the access log: looks at what passes and changes nothing. Used only where the log is on."""
+"""A client connection whose answers are told to the access log, where there is one: looks at what passes and changes nothing. Used only
+where somebody wants to hear of answers."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class _Noting(Service):
 
     def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> Call | None:
         assert isinstance(client, LoggedClient)
-        client.asked(head, self._door.pool)
+        head = client.asked(head, self._door.pool)
         call = self._door.service.handle(client, head, body, complete)
         client.routed(head)
         return call
@@ -47,7 +48,7 @@ class LoggedClient(Client):
 
     __slots__ = ("_access", "_began", "_cache", "_first", "_head", "_operation", "_pool", "_queued", "_reason", "_sent", "_status")
 
-    def __init__(self, context: Context, door: Door, access: AccessLog) -> None:
+    def __init__(self, context: Context, door: Door, access: AccessLog | None) -> None:
         super().__init__(context, door)
         self._access = access
         self._head: RequestHead | None = None
@@ -61,14 +62,15 @@ class LoggedClient(Client):
         self._cache: bytes = b""
         self._reason: bytes = b""
 
-    def asked(self, head: RequestHead, pool: str) -> None:
-        """A request begins."""
+    def asked(self, head: RequestHead, pool: str) -> RequestHead:
+        """A request begins; as it is to go on."""
         self._head, self._pool, self._operation = head, pool, ""
         self._began = self.context.clock.now()
         self._queued = -1.0
         self._first = 0.0
         self._status = self._sent = 0
         self._cache = self._reason = b""
+        return head
 
     def data_received(self, data: bytes) -> None:
         noting = self._door.service
@@ -79,7 +81,7 @@ class LoggedClient(Client):
     def routed(self, head: RequestHead) -> None:
         """Its operation is known: read at once, since the line is shared by all requests that are spelt alike, in every pool."""
         if self._head is head:
-            self._operation = _operation(head)
+            self._operation = operation_of(head)
 
     def granted(self) -> None:
         self._queued = self.context.clock.now() - self._began
@@ -118,9 +120,10 @@ class LoggedClient(Client):
         super().connection_lost(error)
 
     def _refuse(self, error: MalformedError) -> None:
-        if self._head is None and self._access.wanted(False, self.context.clock.now()):
+        access = self._access
+        if access is not None and self._head is None and access.wanted(False, self.context.clock.now()):
             told = Line(
-                time=self._access.stamp(),
+                time=access.stamp(),
                 pool="",
                 operation="",
                 status=error.status,
@@ -129,21 +132,22 @@ class LoggedClient(Client):
                 bytes=0,
                 reason="BadRequest",
             )
-            self._access.add(told)
+            access.add(told)
         super()._refuse(error)
 
     def _tell(self, end: str) -> None:
         head, self._head = self._head, None
-        if head is None:
+        access = self._access
+        if head is None or access is None:
             return
         now = self.context.clock.now()
         failed = end == "cut" or self._status >= 500 or self._reason != b""
-        if not self._access.wanted(failed, now):
+        if not access.wanted(failed, now):
             return
         told = Line(
-            time=self._access.stamp(),
+            time=access.stamp(),
             pool=self._pool,
-            operation=self._operation or _operation(head),
+            operation=self._operation or operation_of(head),
             status=self._status,
             end=end,
             total_seconds=round(now - self._began, 6),
@@ -154,10 +158,10 @@ class LoggedClient(Client):
             first_byte_seconds=round(self._first, 6) if self._status else None,
             trace_id=trace_id(head.value(b"traceparent")),
         )
-        self._access.add(told)
+        access.add(told)
 
 
-def _operation(head: RequestHead) -> str:
+def operation_of(head: RequestHead) -> str:
     operation = head.line.operation
     return "" if operation is None else str(operation.name)
 
