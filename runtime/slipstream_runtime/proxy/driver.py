@@ -125,7 +125,7 @@ class PoolDriver(Owner):
             connection.close()
         for waiter, slot in work.grant:
             if waiter.client is not None:
-                waiter.client.granted()
+                waiter.client.granted(0.0 if slot.conn.served else slot.conn.opening)
             waiter.on_connection(slot.conn)
         for waiter, reason in work.fail:
             waiter.on_no_connection(self._failure(reason))
@@ -174,6 +174,7 @@ class PoolDriver(Owner):
             unload(self._loads, connection.address)
             self._refused = failures.RESET
             return self.core.connect_failed(seconds, now)
+        connection.opening = seconds
         work = self.core.connected(connection, seconds, now)
         connection.slot = work.made
         return work

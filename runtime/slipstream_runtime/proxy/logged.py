@@ -46,7 +46,8 @@ class _Noting(Service):
 class LoggedClient(Client):
     """One request at a time, as its base says; `_head` is that of the one under way."""
 
-    __slots__ = ("_access", "_began", "_cache", "_first", "_head", "_operation", "_pool", "_queued", "_reason", "_sent", "_status")
+    __slots__ = ("_access", "_began", "_cache", "_connect", "_first", "_head", "_operation", "_pool", "_queued", "_reason", "_sent",
+                 "_status")  # fmt: skip
 
     def __init__(self, context: Context, door: Door, access: AccessLog | None) -> None:
         super().__init__(context, door)
@@ -56,6 +57,7 @@ class LoggedClient(Client):
         self._operation: str = ""
         self._began: float = 0.0
         self._queued: float = -1.0  # below 0: it didn't wait
+        self._connect: float = 0.0  # of that, to open the connection
         self._first: float = 0.0
         self._status: int = 0
         self._sent: int = 0
@@ -67,7 +69,7 @@ class LoggedClient(Client):
         self._head, self._pool, self._operation = head, pool, ""
         self._began = self.context.clock.now()
         self._queued = -1.0
-        self._first = 0.0
+        self._connect = self._first = 0.0
         self._status = self._sent = 0
         self._cache = self._reason = b""
         return head
@@ -83,8 +85,9 @@ class LoggedClient(Client):
         if self._head is head:
             self._operation = operation_of(head)
 
-    def granted(self) -> None:
+    def granted(self, opening: float) -> None:
         self._queued = self.context.clock.now() - self._began
+        self._connect = min(opening, self._queued)  # it may have been begun for somebody who left
 
     def send(self, data: bytes) -> None:
         if self._head is not None:
@@ -155,6 +158,7 @@ class LoggedClient(Client):
             cache=cache_outcome(self._cache) if self._cache else None,
             reason=self._reason.decode("latin-1") or None,
             queue_seconds=round(self._queued, 6) if self._queued >= 0 else None,
+            connect_seconds=round(self._connect, 6) if self._connect else None,
             first_byte_seconds=round(self._first, 6) if self._status else None,
             trace_id=trace_id(head.value(b"traceparent")),
         )

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from slipstream_api.addresses import is_address
 from slipstream_api.config import Pool
 from slipstream_runtime.cores.cache_status import BYPASS
 from slipstream_runtime.cores.route import Operation, Router
 from slipstream_runtime.http.heads import Limits
 from slipstream_runtime.http.request import NO_TIMEOUT, RequestHead
-from slipstream_runtime.proxy.addresses import is_address
 from slipstream_runtime.proxy.bypass import BypassExchange
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import NEVER
