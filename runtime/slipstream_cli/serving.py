@@ -64,7 +64,8 @@ def serve(source: Source, config: RuntimeConfig, options: Options) -> bool:
 async def _serve(source: Source, config: RuntimeConfig, options: Options) -> bool:
     signals = Signals()
     runtime = Runtime(MonotonicClock(), tls_folder=str(options.tls_dir))
-    runtime.context.budget.limit = options.max_connections or default_connections(raise_descriptors())
+    descriptors = raise_descriptors()
+    runtime.context.budget.limit = options.max_connections or default_connections(descriptors)
     logged = to_stdout(options.access_log)
     if logged is not None:
         runtime.context.access = logged[0]

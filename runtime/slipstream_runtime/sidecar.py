@@ -82,7 +82,8 @@ async def serve(settings: Settings) -> int:
     bootstrap = settings.bootstrap or Bootstrap(cluster="", namespace="", workload="")
     runtime, gate, mount = Runtime(MonotonicClock(), DnsResolver(), settings.tls_dir), Gate(bootstrap), Mount(settings.config_dir)
     runtime.context.max_clients = settings.max_clients
-    runtime.context.budget.limit = settings.max_connections or default_connections(raise_descriptors())
+    descriptors = raise_descriptors()
+    runtime.context.budget.limit = settings.max_connections or default_connections(descriptors)
     acceptor = Acceptor(runtime, gate)
     logged = to_stdout(settings.access_log)
     if logged is not None:
