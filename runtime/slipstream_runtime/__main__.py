@@ -9,7 +9,6 @@ import uvloop
 
 from slipstream_runtime.control.settings import SettingsError, read_settings
 from slipstream_runtime.observe.logs import configure_logs
-from slipstream_runtime.observe.traces import TracesError
 from slipstream_runtime.sidecar import serve
 
 
@@ -21,11 +20,7 @@ def main() -> int:
         sys.stderr.write(f"{error}\n")
         return 2
     configure_logs(settings.log_level)
-    try:
-        return uvloop.run(serve(settings))
-    except TracesError as error:
-        sys.stderr.write(f"SLIPSTREAM_TRACES: {error}\n")
-        return 2
+    return uvloop.run(serve(settings))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -19,9 +20,12 @@ from slipstream_runtime.control.gate import Gate
 from slipstream_runtime.control.mount import Mount
 from slipstream_runtime.control.settings import Settings
 from slipstream_runtime.observe.access_writer import to_stdout
-from slipstream_runtime.observe.traces import to_collector
+from slipstream_runtime.observe.traces import TracesError, to_collector
 from slipstream_runtime.proxy.dialer import DnsResolver
 from slipstream_runtime.runtime import ConfigRefused, Runtime, Source
+
+if TYPE_CHECKING:
+    from slipstream_runtime.observe.tracing import Tracing
 
 MOUNT_SECONDS = 1.0  # between two looks at the volume; the kubelet itself takes up to 90 s
 log = logging.getLogger("slipstream.sidecar")
@@ -74,6 +78,15 @@ async def take_mounted(mount: Mount, gate: Gate, acceptor: Acceptor) -> None:
         log.warning("mounted configuration refused", extra={"reason": refused.reason, "detail": refused.message})
 
 
+def traced(endpoint: str, service: str) -> Tracing | None:
+    """Without OpenTelemetry a pod is served all the same, and its log says what is missing."""
+    try:
+        return to_collector(endpoint, service)
+    except TracesError as error:
+        log.error("no traces", extra={"detail": str(error)})
+        return None
+
+
 async def serve(settings: Settings) -> int:
     """Until SIGTERM or SIGINT; the exit code."""
     over = asyncio.Event()
@@ -88,7 +101,7 @@ async def serve(settings: Settings) -> int:
     logged = to_stdout(settings.access_log)
     if logged is not None:
         runtime.context.access = logged[0]
-    tracing = runtime.context.tracing = to_collector(settings.traces, bootstrap.workload or "slipstream")
+    tracing = runtime.context.tracing = traced(settings.traces, bootstrap.workload or "slipstream")
     await runtime.start(bootstrap)
     # Before the startup probe passes: a pod that begins with its ConfigMap mounted never serves without it.
     await take_mounted(mount, gate, acceptor)

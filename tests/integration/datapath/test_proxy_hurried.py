@@ -64,11 +64,13 @@ async def test_a_caller_in_a_hurry_gets_what_is_at_hand_while_it_listens() -> No
         found = await caller.answer()
         assert (found.status, found.body, status_of(found)) == (200, b"a", LATE)
         assert (len(proxy.service.flights), proxy.service.figures.errors) == (1, 0)
+        assert sum(proxy.service.figures.operations["GET /c"].buckets) == 2  # with the one before
         assert origin.gate is not None
         origin.gate.set()
         await until(lambda: not len(proxy.service.flights))
         found = await caller.ask(b"/c")
         assert (found.body, status_of(found)[:15], len(origin.seen)) == (b"b", b"slipstream; hit", 2)
+        assert sum(proxy.service.figures.operations["GET /c"].buckets) == 2  # what went on was nobody's
         ended(proxy)
 
 

@@ -17,6 +17,7 @@ from slipstream_runtime.observe.access import AccessLog
 from slipstream_runtime.observe.traces import TracesError, endpoint_of, to_collector
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.traced import TracedClient
+from slipstream_runtime.sidecar import traced as traced_by_sidecar
 from tests.fakes.collector import Collected, Collector
 from tests.fakes.loops import on_uvloop
 from tests.fakes.proxied import Proxied, cache_rule, free_port, proxied, until
@@ -239,8 +240,12 @@ def test_what_is_no_url_is_refused(text: str) -> None:
         endpoint_of(text)
 
 
-def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And nothing is started."""
+def test_without_the_extra_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """And a sidecar serves all the same: its pod mustn't wait for what only looks."""
     monkeypatch.setitem(sys.modules, "slipstream_runtime.observe.tracing", None)
     with pytest.raises(TracesError, match=r"slipstream\[otel\]"):
         to_collector("http://collector:4318/v1/traces", "agent")
+    assert traced_by_sidecar("http://collector:4318/v1/traces", "agent") is None
+    assert [(record.levelname, record.message) for record in caplog.records] == [("ERROR", "no traces")]
+    assert traced_by_sidecar("", "agent") is None
+    assert len(caplog.records) == 1
