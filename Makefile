@@ -75,7 +75,7 @@ crds: $(STAMP) ## crds/*.yaml and the schema of load-test reports from their mod
 
 lock: ## requirements/*.txt from pyproject.toml, every file with hashes
 	$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet uv
-	for extra in runtime cli operator example build dev; do .cache/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
+	for extra in runtime cli operator otel example build dev; do .cache/lock/bin/uv pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --extra $$extra pyproject.toml -o requirements/$$extra.txt; done
 
 cluster-up: ## a kind cluster named slipstream; builds what can't be pulled (cached)
 	e2e/cluster/up

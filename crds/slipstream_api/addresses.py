@@ -58,7 +58,7 @@ def alias_names(host: str, namespace: str) -> tuple[str, ...]:
     `memory` → memory, memory.NS, memory.NS.svc, memory.NS.svc.cluster.local; `memory.other` and longer forms of a Service of another
     namespace → that namespace's three (a bare name would mean another Service).
     """
-    if _is_address(host):
+    if is_address(host.strip("[]")):
         return ()
     labels = host.lower().removesuffix(".").split(".")
     if not all(_LABEL.fullmatch(label) for label in labels):
@@ -75,9 +75,10 @@ def _service_names(service: str, namespace: str) -> tuple[str, ...]:
     return (f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.{CLUSTER_DOMAIN}")
 
 
-def _is_address(host: str) -> bool:
+def is_address(host: str) -> bool:
+    """Whether `host` is an IP address, which nobody needs to resolve; without brackets, with a zone or not."""
     try:
-        ipaddress.ip_address(host.strip("[]"))
+        ipaddress.ip_address(host)
     except ValueError:
         return False
     return True

@@ -50,6 +50,7 @@ class Connections(Part, frozen=True, kw_only=True):
     pending: int = 0
     max: int = 0
     opened_total: int = 0
+    evicted_total: int = 0  # closed while idle, to make room for another pool
     requests_total: int = 0  # requests served over connections: reuse = 1 - opened / requests
 
 
@@ -121,6 +122,8 @@ class SidecarStatus(Part, frozen=True, kw_only=True):
     uptime_ms: int = 0
     rss_bytes: int = 0
     draining: bool = False
+    connections: int = 0  # to upstreams, all pools together, those being opened included
+    max_connections: int = 0
     pools: tuple[PoolStatus, ...] = ()
     listeners: tuple[ListenerStatus, ...] = ()
 

@@ -48,6 +48,8 @@ def status(output: Output = "text", socket: Socket = None) -> None:
         return
     revision = found.get("revision") or "none: everything passes through"
     out.print(f"revision {escape(revision[:12])}, up {found.get('uptimeMs', 0) // 1000} s, {found.get('rssBytes', 0) >> 20} MiB")
+    if most := found.get("maxConnections"):
+        out.print(f"{found.get('connections', 0)} of {most} connections to upstreams")
     if rejected := found.get("rejected"):
         out.print(f"[red]refused:[/red] {escape(rejected['message'])} (the configuration before it is in force)")
     columns = ("POOL", "REQUESTS", "ERRORS", "IN USE", "IDLE", "REUSE", "HIT", "ENTRIES", "CIRCUITS")

@@ -33,9 +33,22 @@ def run(
     access_log: Annotated[
         float, typer.Option("--access-log", min=0, max=1, metavar="SHARE", help="Share of answers with a JSON line on stdout; 1 is all.")
     ] = 0.0,
+    traces: Annotated[
+        str,
+        typer.Option("--traces", envvar="SLIPSTREAM_TRACES", metavar="URL", help="OTLP/HTTP collector that gets a span a request."),
+    ] = "",
     tls_dir: Annotated[
         Path, typer.Option("--tls-dir", envvar="SLIPSTREAM_TLS_DIR", help="Folder of the files that spec.upstream.tls names.")
     ] = Path(),
+    max_connections: Annotated[
+        int,
+        typer.Option(
+            "--max-connections",
+            envvar="SLIPSTREAM_MAX_CONNECTIONS",
+            min=0,
+            help="Connections to upstreams, all pools together; 0: half of the file descriptors, at most 10,000.",
+        ),
+    ] = 0,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="The runtime's own log on stderr, one JSON object a line.")] = False,
 ) -> None:
     """Runs the layers of the policies in FILES on this machine: one port on 127.0.0.1 for each pool.
@@ -59,7 +72,8 @@ def run(
         fail(str(error))
     for found in findings_of(loaded, compiled):
         warn(f"{found.kind} {found.name}: {found.message}")
-    from slipstream_cli.serving import serve  # the runtime takes a while to import, which no other command needs
+    from slipstream_cli.serving import Options, serve  # the runtime takes a while to import, which no other command needs
 
-    well = serve(source, compiled.config, socket or admin.default_socket(), verbose, tls_dir, access_log)
+    options = Options(socket or admin.default_socket(), tls_dir, access_log, max_connections, traces, verbose)
+    well = serve(source, compiled.config, options)
     raise typer.Exit(int(Exit.OK if well else Exit.PROBLEMS))

@@ -7,6 +7,7 @@ import logging
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 from watchfiles import awatch
@@ -16,9 +17,11 @@ from slipstream_api.config import RuntimeConfig
 from slipstream_cli.changes import changes
 from slipstream_cli.console import err, escape, warn
 from slipstream_cli.sources import Source, SourceError, compile_source, findings_of, load, problems_of
+from slipstream_runtime.control.descriptors import default_connections, raise_descriptors
 from slipstream_runtime.local import LocalServer
 from slipstream_runtime.observe.access_writer import to_stdout
 from slipstream_runtime.observe.logs import configure_logs
+from slipstream_runtime.observe.traces import TracesError, endpoint_of, to_collector
 from slipstream_runtime.runtime import ConfigRefused, Runtime
 
 DRAIN_SECONDS = 25.0
@@ -37,30 +40,45 @@ class Signals:
         (self.second if self.first.is_set() else self.first).set()
 
 
-def serve(source: Source, config: RuntimeConfig, socket: Path, verbose: bool, tls_dir: Path, access_log: float = 0.0) -> bool:
-    """Until SIGINT or SIGTERM; whether it went well. `access_log`: the share of answers that get a line on stdout."""
-    if verbose:
+class Options(NamedTuple):
+    """What `slipstream run` was told besides its files. `access_log`: the share of answers that get a line on stdout; `max_connections`:
+    of all pools together, 0 for what file descriptors allow; `traces`: where spans are sent."""
+
+    socket: Path
+    tls_dir: Path = Path()
+    access_log: float = 0.0
+    max_connections: int = 0
+    traces: str = ""
+    verbose: bool = False
+
+
+def serve(source: Source, config: RuntimeConfig, options: Options) -> bool:
+    """Until SIGINT or SIGTERM; whether it went well."""
+    if options.verbose:
         configure_logs("INFO")
     else:
         logging.disable(logging.WARNING)  # what a person needs to know is said in words below, and by `slipstream status`
-    return uvloop.run(_serve(source, config, socket, tls_dir, access_log))
+    return uvloop.run(_serve(source, config, options))
 
 
-async def _serve(source: Source, config: RuntimeConfig, socket: Path, tls_dir: Path, access_log: float) -> bool:
+async def _serve(source: Source, config: RuntimeConfig, options: Options) -> bool:
     signals = Signals()
-    runtime = Runtime(MonotonicClock(), tls_folder=str(tls_dir))
-    logged = to_stdout(access_log)
+    runtime = Runtime(MonotonicClock(), tls_folder=str(options.tls_dir))
+    descriptors = raise_descriptors()
+    runtime.context.budget.limit = options.max_connections or default_connections(descriptors)
+    logged = to_stdout(options.access_log)
     if logged is not None:
         runtime.context.access = logged[0]
     try:
+        tracing = runtime.context.tracing = to_collector(endpoint_of(options.traces), "slipstream")
         await runtime.start(None)
         await runtime.apply(config, "Local")
-        server = await LocalServer.open(runtime, socket)
-    except (ConfigRefused, OSError) as error:
+        server = await LocalServer.open(runtime, options.socket)
+    except (ConfigRefused, OSError, TracesError) as error:
         await runtime.drain(0)
         err.print(f"[red]error:[/red] {escape(str(error))}")
         return False
-    _say_where(config, socket)
+    _say_where(config, options.socket)
     watcher = asyncio.create_task(_watch(runtime, source, config))
     ended = asyncio.create_task(signals.first.wait())
     try:
@@ -76,6 +94,8 @@ async def _serve(source: Source, config: RuntimeConfig, socket: Path, tls_dir: P
         await server.close()
         if logged is not None:
             await asyncio.to_thread(logged[1].stop)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
 
 
 async def _drain(runtime: Runtime, signals: Signals) -> None:

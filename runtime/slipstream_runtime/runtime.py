@@ -94,6 +94,8 @@ class Runtime:
             uptime_ms=int((now - self._started) * 1000),
             rss_bytes=rss_bytes(),
             draining=self.context.draining,
+            connections=self.context.budget.used,
+            max_connections=self.context.budget.limit,
             pools=tuple(pool_status(service, now) for _, service in sorted(self.pools.services.items())),
             listeners=self.places.status(),
         )

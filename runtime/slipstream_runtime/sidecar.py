@@ -7,6 +7,7 @@ import logging
 import signal
 import time
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -14,12 +15,17 @@ from slipstream_api.clock import MonotonicClock
 from slipstream_api.envelope import Refused
 from slipstream_api.sidecar import Bootstrap
 from slipstream_runtime.control.admin import sidecar_app
+from slipstream_runtime.control.descriptors import default_connections, raise_descriptors
 from slipstream_runtime.control.gate import Gate
 from slipstream_runtime.control.mount import Mount
 from slipstream_runtime.control.settings import Settings
 from slipstream_runtime.observe.access_writer import to_stdout
+from slipstream_runtime.observe.traces import TracesError, to_collector
 from slipstream_runtime.proxy.dialer import DnsResolver
 from slipstream_runtime.runtime import ConfigRefused, Runtime, Source
+
+if TYPE_CHECKING:
+    from slipstream_runtime.observe.tracing import Tracing
 
 MOUNT_SECONDS = 1.0  # between two looks at the volume; the kubelet itself takes up to 90 s
 log = logging.getLogger("slipstream.sidecar")
@@ -72,6 +78,15 @@ async def take_mounted(mount: Mount, gate: Gate, acceptor: Acceptor) -> None:
         log.warning("mounted configuration refused", extra={"reason": refused.reason, "detail": refused.message})
 
 
+def traced(endpoint: str, service: str) -> Tracing | None:
+    """Without OpenTelemetry a pod is served all the same, and its log says what is missing."""
+    try:
+        return to_collector(endpoint, service)
+    except TracesError as error:
+        log.error("no traces", extra={"detail": str(error)})
+        return None
+
+
 async def serve(settings: Settings) -> int:
     """Until SIGTERM or SIGINT; the exit code."""
     over = asyncio.Event()
@@ -80,10 +95,13 @@ async def serve(settings: Settings) -> int:
     bootstrap = settings.bootstrap or Bootstrap(cluster="", namespace="", workload="")
     runtime, gate, mount = Runtime(MonotonicClock(), DnsResolver(), settings.tls_dir), Gate(bootstrap), Mount(settings.config_dir)
     runtime.context.max_clients = settings.max_clients
+    descriptors = raise_descriptors()
+    runtime.context.budget.limit = settings.max_connections or default_connections(descriptors)
     acceptor = Acceptor(runtime, gate)
     logged = to_stdout(settings.access_log)
     if logged is not None:
         runtime.context.access = logged[0]
+    tracing = runtime.context.tracing = traced(settings.traces, bootstrap.workload or "slipstream")
     await runtime.start(bootstrap)
     # Before the startup probe passes: a pod that begins with its ConfigMap mounted never serves without it.
     await take_mounted(mount, gate, acceptor)
@@ -104,4 +122,6 @@ async def serve(settings: Settings) -> int:
         await admin.cleanup()
         if logged is not None:
             await asyncio.to_thread(logged[1].stop)
+        if tracing is not None:
+            await asyncio.to_thread(tracing.close)
     return 0

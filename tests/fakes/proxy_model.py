@@ -28,7 +28,14 @@ from tests.fakes.proxy_world import Person, Place, World
 
 SESSIONS = (b"s1", b"s2", b"s3")
 TIMEOUT = 5.0
-EXTRAS = (b"", b"", b"", b"Cache-Control: no-cache\r\n", b"Cache-Control: max-stale=30\r\n", b'If-None-Match: "x"\r\n')
+EXTRAS = (
+    *[b""] * 3,
+    b"Cache-Control: no-cache\r\n",
+    *[b"Cache-Control: max-stale=30\r\n"] * 2,
+    b'If-None-Match: "x"\r\n',
+    b"X-Envoy-Expected-Rq-Timeout-Ms: 1500\r\n",
+    b"X-Envoy-Expected-Rq-Timeout-Ms: 1000\r\nCache-Control: no-cache\r\n",
+)
 
 
 def pool(ttl: float) -> Pool:

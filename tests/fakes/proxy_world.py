@@ -88,10 +88,10 @@ class StepDriver(PoolDriver):
 
     pending = 0
 
-    def _apply(self, work: Work[UpstreamConnection, Sending]) -> None:
+    def carry_out(self, work: Work[UpstreamConnection, Sending]) -> None:
         self.pending += work.dial
         work.dial = 0
-        super()._apply(work)
+        super().carry_out(work)
 
     def dial_ends(self, connected: bool, now: float) -> Place | None:
         self.pending -= 1

@@ -100,7 +100,7 @@ class Injector:
 
     def _sidecar(self) -> Settings:
         s = self._settings
-        return Settings(s.image, self._keys.cluster, self._keys.keys, s.pull_policy, self._version, s.defaults)
+        return Settings(s.image, self._keys.cluster, self._keys.keys, s.pull_policy, self._version, s.defaults, s.passed)
 
 
 def _version() -> str:

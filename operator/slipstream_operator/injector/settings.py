@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from slipstream_operator.injector.passed import BadValue, passed
 from slipstream_operator.injector.resources import Defaults, amount
 from slipstream_operator.names import SYSTEM_NAMESPACE
 
@@ -26,6 +27,7 @@ class InjectorSettings:
     namespaces: tuple[str, ...] = ()
     system_namespace: str = SYSTEM_NAMESPACE
     defaults: Defaults = field(default_factory=Defaults)
+    passed: Mapping[str, str] = field(default_factory=dict)  # to every sidecar
     host: str | None = None  # every address, IPv4 and IPv6
     port: int = 9443
     health_port: int = 8080
@@ -54,6 +56,7 @@ def read(environ: Mapping[str, str]) -> InjectorSettings:
         namespaces=tuple(dict.fromkeys(n.strip() for n in environ.get("SLIPSTREAM_NAMESPACES", "").split(",") if n.strip())),
         system_namespace=environ.get("POD_NAMESPACE") or SYSTEM_NAMESPACE,
         defaults=_defaults(environ),
+        passed=_passed(environ),
         host=environ.get("SLIPSTREAM_HOST") or None,
         port=_number(environ, "SLIPSTREAM_PORT", 9443),
         health_port=_number(environ, "SLIPSTREAM_HEALTH_PORT", 8080),
@@ -77,6 +80,13 @@ def _defaults(environ: Mapping[str, str]) -> Defaults:
         if request is not None and limit is not None and request > limit:
             raise BadSettings(f"SLIPSTREAM_SIDECAR_{kind.upper()}_REQUEST is above the limit, {defaults.of(kind, 'limits')}")
     return defaults
+
+
+def _passed(environ: Mapping[str, str]) -> dict[str, str]:
+    try:
+        return passed(environ)
+    except BadValue as error:
+        raise BadSettings(str(error)) from None
 
 
 def _number(environ: Mapping[str, str], variable: str, default: int) -> int:

@@ -33,6 +33,7 @@ class Settings:
     pull_policy: str = "IfNotPresent"
     version: str = ""
     defaults: Defaults = field(default_factory=Defaults)
+    passed: Mapping[str, str] = field(default_factory=dict)  # further variables of its environment
 
 
 def bootstrap(settings: Settings, namespace: str, workload: str, routes: Routes) -> str:
@@ -59,6 +60,7 @@ def container(settings: Settings, start: str, resources: Mapping[str, Any]) -> d
             {"name": BOOTSTRAP_ENV, "value": start},
             {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}},
             {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+            *[{"name": name, "value": value} for name, value in settings.passed.items()],
         ],
         "ports": [{"name": PORT_NAME, "containerPort": ADMIN_PORT, "protocol": "TCP"}],
         "startupProbe": _probe(period=1, failures=START_SECONDS, timeout=2),

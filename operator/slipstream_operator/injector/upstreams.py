@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from dataclasses import dataclass
 from typing import Final
+
+from slipstream_api.addresses import is_address
 
 # What a Service, and the hostnames of a host alias, may be called (RFC 1123 subdomain).
 NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -34,14 +35,6 @@ def parse(text: str) -> Upstreams:
 def is_name(host: str) -> bool:
     """A DNS name that a hosts file may carry; an address is none."""
     return NAME.fullmatch(host) is not None and not is_address(host)
-
-
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _entry(entry: str) -> tuple[str, int] | None:

@@ -11,6 +11,7 @@ import socket
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from slipstream_api.addresses import is_address
 from slipstream_api.dns import lookup
 from slipstream_loadtest.engine.driver import Driver, TargetUnusable
 from slipstream_loadtest.http.driver import HttpDriver, Resolve
@@ -38,7 +39,7 @@ def resolver(kind: Literal["System", "DNS"], nameservers: Sequence[str] = ()) ->
 
     async def resolve(host: str, port: int) -> list[str]:
         try:
-            if _is_address(host):
+            if is_address(host):
                 addresses = [host]
             else:
                 addresses = await (_by_dns(host, port, nameservers) if kind == "DNS" else _by_system(host, port))
@@ -50,14 +51,6 @@ def resolver(kind: Literal["System", "DNS"], nameservers: Sequence[str] = ()) ->
         return sorted(set(addresses))  # every runner has the same order, so users spread alike
 
     return resolve
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host.split("%", 1)[0])
-    except ValueError:
-        return False
-    return True
 
 
 async def _by_system(host: str, port: int) -> list[str]:

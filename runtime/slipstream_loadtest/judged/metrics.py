@@ -15,7 +15,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from slipstream_loadtest.http.cache_status import HIT
+from slipstream_loadtest.http.cache_status import HIT, NOT_READ
 from slipstream_loadtest.measured.histogram import PRECISION_BITS, Histogram
 from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.measured.result import Window, sum_series
@@ -155,8 +155,9 @@ def _throughput(pooled: Pooled) -> Measure:
 
 
 def _hit_percent(pooled: Pooled) -> Measure:
-    """Of the answers that name an outcome at all (RFC 9211)."""
-    return _percent(pooled.series.cache.get(HIT, 0), sum(pooled.series.cache.values()))
+    """Of the answers that name an outcome at all (RFC 9211), and to requests that a cache may answer."""
+    cache = pooled.series.cache
+    return _percent(cache.get(HIT, 0), sum(cache.values()) - cache.get(NOT_READ, 0))
 
 
 def _reuse_percent(pooled: Pooled) -> Measure:

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, TLS_DIR, Bootstrap
+from slipstream_runtime.observe.traces import TracesError, endpoint_of
 from slipstream_runtime.proxy.context import MAX_CLIENTS
 
 DRAIN_SECONDS: Final = 25.0  # Kubernetes kills after 30 s by default
@@ -22,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     bootstrap: Bootstrap | None = None
     access_log: float = 0.0  # share of answers that get a line; 0: no access log
+    traces: str = ""  # URL of a collector; none: no spans
     config_dir: str = CONFIG_DIR
     tls_dir: str = TLS_DIR
     admin_host: str = ""
@@ -29,6 +31,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str = "INFO"
     drain_seconds: float = DRAIN_SECONDS
     max_clients: int = MAX_CLIENTS
+    max_connections: int = 0  # to upstreams, all pools together; 0: as many as descriptors allow (descriptors.py)
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -38,6 +41,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         return Settings(
             bootstrap=bootstrap,
             access_log=_share(environment),
+            traces=_traces(environment),
             config_dir=environment.get("SLIPSTREAM_CONFIG_DIR", CONFIG_DIR),
             tls_dir=environment.get("SLIPSTREAM_TLS_DIR", TLS_DIR),
             admin_host=environment.get("SLIPSTREAM_ADMIN_HOST", ""),
@@ -45,9 +49,24 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             log_level=environment.get("SLIPSTREAM_LOG_LEVEL", "INFO").upper(),
             drain_seconds=float(environment.get("SLIPSTREAM_DRAIN_SECONDS", str(DRAIN_SECONDS))),
             max_clients=int(environment.get("SLIPSTREAM_MAX_CLIENTS", str(MAX_CLIENTS))),
+            max_connections=_connections(environment),
         )
     except ValueError as error:
         raise SettingsError(f"SLIPSTREAM_ADMIN_PORT, _DRAIN_SECONDS and _MAX_CLIENTS must be numbers: {error}") from None
+
+
+def _connections(environment: Mapping[str, str]) -> int:
+    text = environment.get("SLIPSTREAM_MAX_CONNECTIONS", "0")
+    if not text.isascii() or not text.isdecimal():
+        raise SettingsError(f"SLIPSTREAM_MAX_CONNECTIONS={text}: a number of connections is due, 0 for what file descriptors allow")
+    return int(text)
+
+
+def _traces(environment: Mapping[str, str]) -> str:
+    try:
+        return endpoint_of(environment.get("SLIPSTREAM_TRACES", ""))
+    except TracesError as error:
+        raise SettingsError(f"SLIPSTREAM_TRACES={error}") from None
 
 
 def _share(environment: Mapping[str, str]) -> float:

@@ -15,6 +15,12 @@ REQUEST: Final = "request"  # stored and fresh, but the request asked for more
 STALE: Final = "stale"
 
 
+# Answers that go past the cache for what their operation is: as a line of the head, the same for each of them.
+NO_RULE: Final = b"\r\nCache-Status: slipstream; fwd=bypass; detail=no-rule"
+NO_READ: Final = b"\r\nCache-Status: slipstream; fwd=method"  # no rule could take it
+SHADOWED: Final = b"\r\nCache-Status: slipstream; fwd=bypass; detail=shadow"
+
+
 def hit(ttl: float, detail: str = "") -> bytes:
     """Value for an answer from the store without going forward; `ttl` is negative for a stale one."""
     value = b"%b; hit; ttl=%d" % (CACHE, int(ttl // 1))

@@ -6,58 +6,31 @@ dialled. Waiters are served first come, first served, and never after their dead
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Final, Generic
+from typing import Final
 
 from slipstream_api.config import Limits
-from slipstream_runtime.cores.backoff import Backoff
-from slipstream_runtime.cores.buckets import bucket
-from slipstream_runtime.cores.pace import Pace
+from slipstream_runtime.cores.budget import ConnectionBudget
+from slipstream_runtime.cores.pool_steps import NEVER, PoolSteps
 from slipstream_runtime.cores.slots import CLOSED, IDLE, IN_USE, C, PoolStats, Reason, Slot, W, Work
 
 __all__ = ["CLOSED", "IDLE", "IN_USE", "C", "PoolCore", "PoolStats", "Reason", "Slot", "W", "Work"]
 
-MAX_DIALS: Final = 32  # at once: a cold burst is served in a few round trips without a storm on the upstream
 LIFETIME_JITTER: Final = 0.1  # of max_lifetime, shorter only, so that connections made together don't end together
 SCAN_SECONDS: Final = 1.0  # between two searches among idle connections for over-age ones
-NEVER: Final = float("inf")
 
 
-class PoolCore(Generic[C, W]):
-    """`C` is a connection, `W` whoever waits for one; both are opaque. None in place of a Work: nothing is due."""
+class PoolCore(PoolSteps[C, W]):
+    """What a pool is asked and told. None in place of a Work: nothing is due. With a shared budget, whoever owns it calls
+    `ConnectionBudget.settle` after each Work while anybody waits for a place."""
 
-    __slots__ = ("_backoff", "_doomed", "_draining", "_idle", "_lifo", "_most", "_next_deadline", "_next_scan", "_pace", "_random",
-                 "_waiters", "connecting", "in_use", "limits", "stats")  # fmt: skip
+    __slots__ = ("_lifo", "_most", "_next_scan")
 
-    def __init__(self, limits: Limits, random: Callable[[], float], now: float) -> None:
-        self.limits = limits
+    def __init__(self, limits: Limits, random: Callable[[], float], now: float, budget: ConnectionBudget | None = None) -> None:
+        super().__init__(limits, random, budget)
         self._lifo: bool = limits.reuse == "LIFO"
         self._most: int = limits.max_connections
-        self._random = random
-        self._idle: list[Slot[C]] = []  # the longest idle first; its ends cost nothing, and few are taken from between
-        self._waiters: OrderedDict[W, tuple[float, float]] = OrderedDict()  # (since, deadline), first come first
-        self._doomed: list[C] = []  # to be closed with the next Work
-        self._next_deadline: float = NEVER  # no waiter's deadline is earlier
         self._next_scan: float = now + SCAN_SECONDS
-        self._backoff = Backoff(random)
-        self._draining: bool = False
-        self._pace = Pace()
-        self.in_use: int = 0
-        self.connecting: int = 0
-        self.stats = PoolStats()
-
-    @property
-    def idle(self) -> int:
-        return len(self._idle)
-
-    @property
-    def waiting(self) -> int:
-        return len(self._waiters)
-
-    @property
-    def size(self) -> int:
-        return self.in_use + len(self._idle) + self.connecting
 
     @property
     def drained(self) -> bool:
@@ -116,13 +89,13 @@ class PoolCore(Generic[C, W]):
         self.stats.usage_ms += used * 1_000
         self._pace.used(used)
         fits = reusable and now < slot.expires_at and self.size < self._most
-        if fits and not self._waiters and not self._draining:
+        if fits and not self._waiters and self.keeps:
             slot.state = IDLE
             slot.since = now
             self._idle.append(slot)
             return None
         work: Work[C, W] = Work()
-        if fits:
+        if fits and not (self._waiters and self._budget.makes_way(self, now)):
             self._offer(slot, work, now)
         else:
             self.stats.returns_bad += not reusable
@@ -147,7 +120,7 @@ class PoolCore(Generic[C, W]):
 
     def connect_failed(self, seconds: float, now: float) -> Work[C, W] | None:
         """A dial failed."""
-        self.connecting -= 1
+        self._dial_ended()
         self.stats.connections_errors += 1
         self.stats.connections_ms += seconds * 1_000
         self._backoff.failed(now)
@@ -155,7 +128,7 @@ class PoolCore(Generic[C, W]):
 
     def dial_cancelled(self, now: float) -> Work[C, W] | None:
         """A dial was given up by its owner; says nothing about the upstream."""
-        self.connecting -= 1
+        self._dial_ended()
         return self._grow(Work(), now)
 
     def lost(self, slot: Slot[C]) -> bool:
@@ -164,6 +137,7 @@ class PoolCore(Generic[C, W]):
             return False
         self._idle.remove(slot)
         slot.state = CLOSED
+        self._budget.give_back(self)
         self.stats.connections_lost += 1
         return True
 
@@ -187,7 +161,7 @@ class PoolCore(Generic[C, W]):
                     self._close(slot)
         self._grow(work, now)
         if not self._draining:
-            self._dial(work, self.limits.min_connections - self.size, now)
+            self._dial(work, self.limits.min_connections - self.size, now, False)
         return self._finish(work)
 
     def resize(self, limits: Limits, now: float) -> Work[C, W] | None:
@@ -201,6 +175,7 @@ class PoolCore(Generic[C, W]):
     def drain(self) -> Work[C, W]:
         """No new waiters, nothing stays idle; those who wait are still served."""
         self._draining = True
+        self.keeps = False
         while self._idle:
             self._discard()
         return self._finish(Work())
@@ -211,6 +186,10 @@ class PoolCore(Generic[C, W]):
         self._fail_all(work, "Closed")
         return work
 
+    def collect(self) -> Work[C, W]:
+        """What the budget had it do."""
+        return self._finish(Work())
+
     # Decisions
 
     def _refusal(self, deadline: float, now: float) -> Reason | None:
@@ -220,79 +199,20 @@ class PoolCore(Generic[C, W]):
             return "AcquireTimeout"
         if self._hopeless(now):
             return "Connect"
-        room = max(0, self.limits.max_connections - self.in_use)
-        if len(self._waiters) >= self.limits.max_pending + room:
+        limits, waiters = self.limits, len(self._waiters)
+        room = max(0, limits.max_connections - self.in_use)
+        if waiters >= limits.max_pending + room:
             return "PendingFull"
-        return "Hopeless" if not room and now + self._pace.wait(len(self._waiters), self.limits.max_connections) > deadline else None
-
-    def _hopeless(self, now: float) -> bool:
-        """No connection will come back and none may be dialled: whoever waits now fails now, not at a deadline."""
-        return not self.in_use and not self.connecting and self._backoff.holds(now)
+        if not room:
+            return "Hopeless" if now + self._pace.wait(waiters, limits.max_connections) > deadline else None
+        return "TotalFull" if waiters >= limits.max_pending + self.size - self.in_use + self._budget.room(self) else None
 
     def _grow(self, work: Work[C, W], now: float) -> Work[C, W]:
         """Dials for those who wait and aren't covered by a dial yet."""
         wanted = len(self._waiters) - self.connecting
         while wanted > 0 and self._idle and self.size >= self.limits.max_connections:
             self._discard()  # who waits beside idle ones can't use them
-        self._dial(work, wanted, now)
+        self._dial(work, wanted, now, True)
         if self._hopeless(now):
             self._fail_all(work, "Connect")
         return self._finish(work)
-
-    def _dial(self, work: Work[C, W], wanted: int, now: float) -> None:
-        at_once = 1 if self._backoff.rounds else MAX_DIALS  # after a failure one dial finds out for all
-        number = min(wanted, self.limits.max_connections - self.size, at_once - self.connecting)
-        if number > 0 and not self._backoff.holds(now):
-            self.connecting += number
-            self.stats.connections_num += number
-            work.dial += number
-
-    def _offer(self, slot: Slot[C], work: Work[C, W], now: float) -> None:
-        """To the first waiter whose deadline isn't over, else to the idle ones."""
-        while self._waiters:
-            waiter, (since, deadline) = self._waiters.popitem(last=False)
-            if deadline <= now:
-                self._fail(work, waiter, "AcquireTimeout")
-                continue
-            slot.state = IN_USE
-            slot.since = now
-            slot.requests += 1
-            self.in_use += 1
-            self.stats.requests_wait_ms += (now - since) * 1_000
-            self.stats.waits[bucket(now - since)] += 1
-            work.grant.append((waiter, slot))
-            return
-        if self._draining:
-            self._close(slot)
-        else:
-            slot.state = IDLE
-            slot.since = now
-            self._idle.append(slot)
-
-    def _expire(self, work: Work[C, W], now: float) -> None:
-        for waiter in [waiter for waiter, (_, deadline) in self._waiters.items() if deadline <= now]:
-            del self._waiters[waiter]
-            self._fail(work, waiter, "AcquireTimeout")
-        self._next_deadline = min((deadline for _, deadline in self._waiters.values()), default=NEVER)
-
-    def _fail(self, work: Work[C, W], waiter: W, reason: Reason) -> None:
-        self.stats.requests_errors += 1
-        work.fail.append((waiter, reason))
-
-    def _fail_all(self, work: Work[C, W], reason: Reason) -> None:
-        for waiter in self._waiters:
-            self._fail(work, waiter, reason)
-        self._waiters.clear()
-
-    def _discard(self) -> None:
-        """The one that is idle for the longest time."""
-        self._close(self._idle.pop(0))
-
-    def _close(self, slot: Slot[C]) -> None:
-        slot.state = CLOSED
-        self._doomed.append(slot.conn)
-
-    def _finish(self, work: Work[C, W]) -> Work[C, W]:
-        work.close += self._doomed
-        self._doomed.clear()
-        return work

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from slipstream_api import config
+from slipstream_runtime.cores.cache_status import NO_READ, NO_RULE, SHADOWED
 from slipstream_runtime.cores.ends import Ends, PathFill, fills, touched
 from slipstream_runtime.cores.generations import EVERYTHING
 from slipstream_runtime.cores.matching import Layer, segments
@@ -41,6 +42,7 @@ class Operation:
         "method",
         "name",
         "normal",
+        "passing",
         "retry",
         "safe",
         "writes",
@@ -52,6 +54,8 @@ class Operation:
         self.name = name  # method and path of the most specific rule: bounded, fit for a label
         self.method = method
         self.cache = cache
+        # Cache-Status where no store is asked, as a line.
+        self.passing: bytes = SHADOWED if cache is not None else NO_RULE if method == b"GET" or method == b"HEAD" else NO_READ
         self.invalidates = invalidates  # scopes for Generations.begin_write
         self.fills: tuple[PathFill, ...] = ()  # paths whose scopes are ended too
         self.breaker = breaker

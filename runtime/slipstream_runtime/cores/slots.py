@@ -10,8 +10,9 @@ from slipstream_runtime.cores.buckets import empty
 C = TypeVar("C")
 W = TypeVar("W", bound=Hashable)
 
-# Why a waiter gets none. Connect is the upstream's failure and counts for a breaker; the others are ours and don't.
-Reason = Literal["Connect", "PendingFull", "AcquireTimeout", "Hopeless", "Closed"]
+# Why a waiter gets none. Connect is the upstream's failure and counts for a breaker; the others are ours and don't. TotalFull: all pools
+# together have as many connections as they may.
+Reason = Literal["Connect", "PendingFull", "AcquireTimeout", "Hopeless", "TotalFull", "Closed"]
 
 IDLE: Final = 0
 IN_USE: Final = 1
@@ -52,6 +53,7 @@ class PoolStats:
 
     __slots__ = (
         "connections_errors",
+        "connections_evicted",
         "connections_lost",
         "connections_ms",
         "connections_num",
@@ -70,6 +72,7 @@ class PoolStats:
         self.connections_ms: float = 0.0
         self.connections_errors: int = 0
         self.connections_lost: int = 0  # closed by the upstream while idle
+        self.connections_evicted: int = 0  # closed while idle, to make room for another pool
         self.requests_num: int = 0
         self.requests_queued: int = 0
         self.requests_refused: int = 0  # at once, without waiting

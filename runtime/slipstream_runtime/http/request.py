@@ -121,6 +121,10 @@ class RequestHead(Head):
             self._fields = fields
         return fields
 
+    def replace(self, fields: list[Field]) -> None:
+        """Others in their place; where these were made at once, and no line of the head goes on as it came."""
+        self._fields = fields
+
     @property
     def host(self) -> bytes | None:
         """Whom the client asks: the target's authority, or Host."""

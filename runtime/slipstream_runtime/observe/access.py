@@ -30,6 +30,7 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defau
     cache: str | None = None  # hit, stale, coalesced, or why it was forwarded
     reason: str | None = None  # X-Slipstream-Reason, of an answer of our own
     queue_seconds: float | None = None  # for a connection, where it waited: dialling included
+    connect_seconds: float | None = None  # of queue_seconds, to open the connection, where it is a new one
     first_byte_seconds: float | None = None  # of the answer to the client
     trace_id: str | None = None
 

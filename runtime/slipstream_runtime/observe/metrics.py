@@ -53,6 +53,10 @@ class _Snapshot(Collector):
         yield info
         yield GaugeMetricFamily("slipstream_clients", "Open connections of clients.", value=self._clients)
         yield CounterMetricFamily("slipstream_clients_refused", "Connections of clients beyond the bound.", value=self._refused)
+        yield GaugeMetricFamily(
+            "slipstream_connections", "Connections to upstreams, of all pools, those being opened included.", value=self._status.connections
+        )
+        yield GaugeMetricFamily("slipstream_connections_limit", "As many as there may be.", value=self._status.max_connections)
         yield from _connections(self._status.pools)
         yield from _caches(self._status.pools)
         yield from _circuits(self._status.pools)
@@ -64,14 +68,16 @@ def _connections(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
     now = GaugeMetricFamily("slipstream_pool_connections", "Connections to the upstream.", labels=["pool", "state"])
     pending = GaugeMetricFamily("slipstream_pool_pending", "Requests that wait for a connection.", labels=["pool"])
     opened = CounterMetricFamily("slipstream_pool_connections_opened", "Connections opened.", labels=["pool"])
+    evicted = CounterMetricFamily("slipstream_pool_connections_evicted", "Idle ones closed to make room for another pool.", labels=["pool"])
     healthy = GaugeMetricFamily("slipstream_pool_healthy", "What the health check says.", labels=["pool"])
     for pool in pools:
         now.add_metric([pool.name, "in_use"], pool.connections.in_use)
         now.add_metric([pool.name, "idle"], pool.connections.idle)
         pending.add_metric([pool.name], pool.connections.pending)
         opened.add_metric([pool.name], pool.connections.opened_total)
+        evicted.add_metric([pool.name], pool.connections.evicted_total)
         healthy.add_metric([pool.name], int(pool.healthy))
-    yield from (now, pending, opened, healthy)
+    yield from (now, pending, opened, evicted, healthy)
 
 
 def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:

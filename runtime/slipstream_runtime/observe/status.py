@@ -23,6 +23,7 @@ def pool_status(service: HttpService, now: float) -> PoolStatus:
             pending=core.waiting,
             max=core.limits.max_connections,
             opened_total=core.stats.connections_num - core.stats.connections_errors,
+            evicted_total=core.stats.connections_evicted,
             requests_total=core.stats.requests_num - core.stats.requests_errors,
         ),
         cache=tuple(_cache(service, policy) for policy in dict.fromkeys(rule.policy for rule in service.config.cache_rules)),

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Final, Protocol
 
+from slipstream_api.addresses import is_address
 from slipstream_api.clock import Clock
 
 RESOLUTION_SECONDS: Final = 5.0  # a herd of dials asks DNS once; a changed address is picked up by the next dial after this
@@ -99,14 +99,3 @@ def in_turn(addresses: list[str], turn: int, failed: set[str], loads: Loads) -> 
     first = turn % len(same)
     order = sorted(same[first:] + same[:first], key=lambda one: loads.get(one, 0)) + other
     return [one for one in order if one not in failed] + [one for one in order if one in failed]
-
-
-def is_address(host: str) -> bool:
-    """Whether `host` is an IP address, which nobody needs to resolve."""
-    for family in (socket.AF_INET, socket.AF_INET6):
-        try:
-            socket.inet_pton(family, host)
-        except OSError:
-            continue
-        return True
-    return False

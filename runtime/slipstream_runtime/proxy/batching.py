@@ -17,9 +17,10 @@ from slipstream_runtime.http.fields import Field
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.batch_call import BatchCall, batch_head, likeness
-from slipstream_runtime.proxy.caching import PASSING, CachedExchange
+from slipstream_runtime.proxy.caching import PASSING
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.exchange import DONE, QUEUED
+from slipstream_runtime.proxy.hurried import HurriedExchange
 from slipstream_runtime.proxy.stored import CACHE_STATUS, with_length
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ SERVER_ERROR: Final = 500
 _OK: Final = b"HTTP/1.1 200 OK"
 
 
-class BatchedExchange(CachedExchange):
+class BatchedExchange(HurriedExchange):
     """As its base, but that its call may be one of many's."""
 
     __slots__ = ("_by_itself", "_item", "_ticket", "call")
@@ -48,7 +49,7 @@ class BatchedExchange(CachedExchange):
         now: float,
     ) -> None:
         """`entry`: what is stored, and no longer fresh, nor anything that an upstream could confirm."""
-        super().__init__(service, client, head, operation, plan, store, request)
+        super().__init__(service, client, head, operation, plan, store, request, entry)
         if entry is not None:
             self._reason = REQUEST if request.refresh or now < entry.expires else STALE
         self._item = item

@@ -23,7 +23,7 @@ class BypassExchange(Exchange):
         self, service: HttpService, client: Client, head: RequestHead, operation: Operation, enforced: bool, reason: str, why: str
     ) -> None:
         super().__init__(service, client, head, operation)
-        self._line = forwarded_line(reason, why) if enforced else b""
+        self._line = forwarded_line(reason, why) if enforced else operation.passing
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
         return self._line

@@ -233,13 +233,16 @@ class CachedExchange(Exchange):
 
     def _send_stale(self, entry: Entry, why: str, now: float) -> None:
         self._drop_connection()
+        self._tell_stale(entry, why, now)
+        self._end(now, client_finished=True)
+
+    def _tell_stale(self, entry: Entry, why: str, now: float) -> None:
         client = self.client
         if client is not None:
             self._plan.counters.stale += 1
             self._keep = client.keeps(self.head)
             form = form_for(self.head, self._request, entry.head)
             client.send(rendered_with(entry, now, why, connection_line(self.head.line.http11, self._keep), form))
-        self._end(now, client_finished=True)
 
     def _cancel(self) -> None:
         """The client has left. A call goes on for those who wait for it, and ends with the last of them."""

@@ -55,8 +55,8 @@ class Client:
         elif self.transport is not None:
             self.transport.write(data)
 
-    def granted(self) -> None:
-        """The request that waited for a connection has one; of interest to the access log only."""
+    def granted(self, opening: float) -> None:
+        """The request that waited for a connection has one, which took so long to open if it is new; of interest to the access log only."""
 
     def keeps(self, head: RequestHead) -> bool:
         """Whether the connection can serve another request after the answer to this one; decided when its head is written."""

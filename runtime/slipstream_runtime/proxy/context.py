@@ -7,12 +7,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from slipstream_api.clock import Clock
+from slipstream_runtime.cores.budget import ConnectionBudget
 from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.request import RequestScanner
 from slipstream_runtime.wire.wires import make_wires
 
 if TYPE_CHECKING:
     from slipstream_runtime.observe.access import AccessLog
+    from slipstream_runtime.observe.tracing import Tracing
     from slipstream_runtime.proxy.client import Client
 
 IDLE_SECONDS: Final = 900.0  # a caller's pool keeps its connections; closing them early would race its next request
@@ -28,6 +30,7 @@ class Context:
     __slots__ = (
         "access",
         "answers",
+        "budget",
         "clients",
         "clock",
         "date",
@@ -37,6 +40,7 @@ class Context:
         "refused",
         "requests",
         "time",
+        "tracing",
         "tunnels",
         "wires",
     )
@@ -46,6 +50,7 @@ class Context:
         self.time: Callable[[], float] = clock.now  # the same, for what asks several times a request: no look-up of a method by name
         self.wires = make_wires()
         self.access: AccessLog | None = None  # set before the first listener opens; asked once a connection
+        self.tracing: Tracing | None = None  # as above
         self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
         self.date = b""  # the header line of what we answer ourselves, renewed by the sweep
         self.requests = RequestScanner()
@@ -54,4 +59,5 @@ class Context:
         self.tunnels = 0  # raw connections: upgraded ones and those of raw ports
         self.max_clients = MAX_CLIENTS
         self.refused = 0  # connections beyond it
+        self.budget = ConnectionBudget()  # of connections to upstreams, all pools together
         self.clients: set[Client] = set()

@@ -33,7 +33,8 @@ class PoolDriver(Owner):
     ) -> None:
         self.name = name
         self.upstream = upstream
-        self.core: PoolCore[UpstreamConnection, Sending] = PoolCore(limits, random, context.now)
+        self.core: PoolCore[UpstreamConnection, Sending] = PoolCore(limits, random, context.now, context.budget)
+        self.core.driver = self
         self._context = context
         self._dialer = dialer
         self._loads: Loads = {}
@@ -55,9 +56,10 @@ class PoolDriver(Owner):
 
     def cancel(self, waiter: Sending) -> Failure:
         """`waiter` doesn't wait any more; what it waited for, should somebody want to know."""
-        dialling = self.core.connecting > 0
         self.core.cancel(waiter)
-        return failures.CONNECT_TIMEOUT if dialling else failures.QUEUE_TIMEOUT
+        if self._context.budget.holds_back(self.core):
+            return failures.TOTAL_FULL
+        return failures.CONNECT_TIMEOUT if self.core.connecting else failures.QUEUE_TIMEOUT
 
     # -- what connections tell --------------------------------------------------------------------------------------------
 
@@ -76,6 +78,7 @@ class PoolDriver(Owner):
         unload(self._loads, connection.address)
         if slot.state == IDLE:
             self.core.lost(slot)
+            self._settle()
         elif slot.state == IN_USE:
             work = self.core.put(slot, self._context.now, reusable=False)
             if work is not None:
@@ -106,11 +109,23 @@ class PoolDriver(Owner):
     # -- carrying out -----------------------------------------------------------------------------------------------------
 
     def _apply(self, work: Work[UpstreamConnection, Sending]) -> None:
+        self.carry_out(work)
+        self._settle()
+
+    def _settle(self) -> None:
+        """What else became due by this, in whichever pool waits for a place among all connections, or makes room for one."""
+        budget = self._context.budget
+        if budget.waiting:
+            for core in budget.settle(self._context.clock.now()):
+                core.driver.carry_out(core.collect())
+
+    def carry_out(self, work: Work[UpstreamConnection, Sending]) -> None:
+        """All of one Work, whoever decided it."""
         for connection in work.close:
             connection.close()
         for waiter, slot in work.grant:
             if waiter.client is not None:
-                waiter.client.granted()
+                waiter.client.granted(0.0 if slot.conn.served else slot.conn.opening)
             waiter.on_connection(slot.conn)
         for waiter, reason in work.fail:
             waiter.on_no_connection(self._failure(reason))
@@ -122,6 +137,8 @@ class PoolDriver(Owner):
     def _failure(self, reason: Reason) -> Failure:
         if reason == "Connect":
             return self._refused
+        if reason == "TotalFull":
+            return failures.TOTAL_FULL
         if reason == "AcquireTimeout":
             return failures.CONNECT_TIMEOUT if self.core.connecting and not self.core.in_use else failures.QUEUE_TIMEOUT
         if reason == "Hopeless":
@@ -157,6 +174,7 @@ class PoolDriver(Owner):
             unload(self._loads, connection.address)
             self._refused = failures.RESET
             return self.core.connect_failed(seconds, now)
+        connection.opening = seconds
         work = self.core.connected(connection, seconds, now)
         connection.slot = work.made
         return work

@@ -176,6 +176,7 @@ class Exchange(Sending):
             if self.state == RESTING:
                 self.wake_at(self._now())
         if client is not None:
+            self._service.figures.observe(self.operation.name, self._now() - self.started)
             client.finished(self._keep)
 
     def on_client_gone(self) -> None:
@@ -217,16 +218,10 @@ class Exchange(Sending):
     def _alternate(self, failure: Failure) -> HttpService | None:
         """Who answers instead, where the chain's step is another upstream and the request may go to it."""
         head = self.head
-        if (
-            self.client is None
-            or not self.operation.diverts
-            or not failure.elsewhere
-            or not self.operation.safe
-            or head.body
-            or head.upgrade
-        ):
+        operation = self.operation
+        if self.client is None or not (operation.diverts and operation.safe and failure.elsewhere) or head.body or head.upgrade:
             return None
-        step = choose(self.operation.fallback, failure.cause, False)
+        step = choose(operation.fallback, failure.cause, False)
         return None if step is None or step.type != "Upstream" else self._service.services.get(step.pool)
 
     def _divert(self, other: HttpService, failure: Failure) -> None:
@@ -252,8 +247,8 @@ class Exchange(Sending):
             client.send(failure_answer(failure, step, wait, extra + self.notes(), self.head.method == b"HEAD"))
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
-        """Cache-Status of an answer that isn't from the store, as a line; nothing where no cache rule is concerned."""
-        return b""
+        """Cache-Status of an answer that isn't from the store, as a line."""
+        return self.operation.passing
 
     def notes(self) -> bytes:
         """Lines that say what was tried before this answer."""

@@ -57,6 +57,9 @@ QUEUE_FULL: Final = Failure(
 QUEUE_HOPELESS: Final = Failure(
     "QueueTooLong", 503, "connection_limit_reached", "PoolFull", "", "those who wait already take longer than this request may"
 )
+TOTAL_FULL: Final = Failure(
+    "TooManyConnections", 503, "connection_limit_reached", "PoolFull", "", "all pools together have as many connections as this sidecar may"
+)
 RULE_FULL: Final = Failure("TooManyCalls", 503, "connection_limit_reached", "PoolFull", "", "maxConcurrentCalls are under way")
 TRY_TIMEOUT: Final = Failure("TryTimeout", 504, "http_response_timeout", "Timeout", "Timeout", "no answer within perTryTimeout")
 OUT_OF_TIME: Final = Failure(

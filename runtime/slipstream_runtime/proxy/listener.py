@@ -15,9 +15,9 @@ from slipstream_runtime.proxy.answers import failure_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.failures import CLIENTS_FULL, STARTING
-from slipstream_runtime.proxy.logged import LoggedClient, LoggedDoor
 from slipstream_runtime.proxy.parties import Door, Service
 from slipstream_runtime.proxy.sockets import listening
+from slipstream_runtime.proxy.traced import observed
 
 BACKLOG: Final = 1024
 
@@ -73,8 +73,8 @@ class Listener(Door):
         if len(self._context.clients) >= self._context.max_clients:
             self._context.refused += 1
             return _Refusal(self._context)
-        access = self._context.access
-        return Client(self._context, self) if access is None else LoggedClient(self._context, LoggedDoor(self), access)
+        context = self._context
+        return Client(context, self) if context.access is None and context.tracing is None else observed(context, self)
 
 
 class _Refusal:

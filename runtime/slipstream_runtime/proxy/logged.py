@@ -1,4 +1,5 @@
-"""A client connection whose answers are told to the access log: looks at what passes and changes nothing. Used only where the log is on."""
+"""A client connection whose answers are told to the access log, where there is one: looks at what passes and changes nothing. Used only
+where somebody wants to hear of answers."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ class _Noting(Service):
 
     def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> Call | None:
         assert isinstance(client, LoggedClient)
-        client.asked(head, self._door.pool)
+        head = client.asked(head, self._door.pool)
         call = self._door.service.handle(client, head, body, complete)
         client.routed(head)
         return call
@@ -45,9 +46,10 @@ class _Noting(Service):
 class LoggedClient(Client):
     """One request at a time, as its base says; `_head` is that of the one under way."""
 
-    __slots__ = ("_access", "_began", "_cache", "_first", "_head", "_operation", "_pool", "_queued", "_reason", "_sent", "_status")
+    __slots__ = ("_access", "_began", "_cache", "_connect", "_first", "_head", "_operation", "_pool", "_queued", "_reason", "_sent",
+                 "_status")  # fmt: skip
 
-    def __init__(self, context: Context, door: Door, access: AccessLog) -> None:
+    def __init__(self, context: Context, door: Door, access: AccessLog | None) -> None:
         super().__init__(context, door)
         self._access = access
         self._head: RequestHead | None = None
@@ -55,20 +57,22 @@ class LoggedClient(Client):
         self._operation: str = ""
         self._began: float = 0.0
         self._queued: float = -1.0  # below 0: it didn't wait
+        self._connect: float = 0.0  # of that, to open the connection
         self._first: float = 0.0
         self._status: int = 0
         self._sent: int = 0
         self._cache: bytes = b""
         self._reason: bytes = b""
 
-    def asked(self, head: RequestHead, pool: str) -> None:
-        """A request begins."""
+    def asked(self, head: RequestHead, pool: str) -> RequestHead:
+        """A request begins; as it is to go on."""
         self._head, self._pool, self._operation = head, pool, ""
         self._began = self.context.clock.now()
         self._queued = -1.0
-        self._first = 0.0
+        self._connect = self._first = 0.0
         self._status = self._sent = 0
         self._cache = self._reason = b""
+        return head
 
     def data_received(self, data: bytes) -> None:
         noting = self._door.service
@@ -79,10 +83,11 @@ class LoggedClient(Client):
     def routed(self, head: RequestHead) -> None:
         """Its operation is known: read at once, since the line is shared by all requests that are spelt alike, in every pool."""
         if self._head is head:
-            self._operation = _operation(head)
+            self._operation = operation_of(head)
 
-    def granted(self) -> None:
+    def granted(self, opening: float) -> None:
         self._queued = self.context.clock.now() - self._began
+        self._connect = min(opening, self._queued)  # it may have been begun for somebody who left
 
     def send(self, data: bytes) -> None:
         if self._head is not None:
@@ -118,9 +123,10 @@ class LoggedClient(Client):
         super().connection_lost(error)
 
     def _refuse(self, error: MalformedError) -> None:
-        if self._head is None and self._access.wanted(False, self.context.clock.now()):
+        access = self._access
+        if access is not None and self._head is None and access.wanted(False, self.context.clock.now()):
             told = Line(
-                time=self._access.stamp(),
+                time=access.stamp(),
                 pool="",
                 operation="",
                 status=error.status,
@@ -129,21 +135,22 @@ class LoggedClient(Client):
                 bytes=0,
                 reason="BadRequest",
             )
-            self._access.add(told)
+            access.add(told)
         super()._refuse(error)
 
     def _tell(self, end: str) -> None:
         head, self._head = self._head, None
-        if head is None:
+        access = self._access
+        if head is None or access is None:
             return
         now = self.context.clock.now()
         failed = end == "cut" or self._status >= 500 or self._reason != b""
-        if not self._access.wanted(failed, now):
+        if not access.wanted(failed, now):
             return
         told = Line(
-            time=self._access.stamp(),
+            time=access.stamp(),
             pool=self._pool,
-            operation=self._operation or _operation(head),
+            operation=self._operation or operation_of(head),
             status=self._status,
             end=end,
             total_seconds=round(now - self._began, 6),
@@ -151,13 +158,14 @@ class LoggedClient(Client):
             cache=cache_outcome(self._cache) if self._cache else None,
             reason=self._reason.decode("latin-1") or None,
             queue_seconds=round(self._queued, 6) if self._queued >= 0 else None,
+            connect_seconds=round(self._connect, 6) if self._connect else None,
             first_byte_seconds=round(self._first, 6) if self._status else None,
             trace_id=trace_id(head.value(b"traceparent")),
         )
-        self._access.add(told)
+        access.add(told)
 
 
-def _operation(head: RequestHead) -> str:
+def operation_of(head: RequestHead) -> str:
     operation = head.line.operation
     return "" if operation is None else str(operation.name)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from slipstream_api.addresses import is_address
 from slipstream_api.config import Pool
+from slipstream_runtime.cores.cache_status import BYPASS
 from slipstream_runtime.cores.route import Operation, Router
 from slipstream_runtime.http.heads import Limits
 from slipstream_runtime.http.request import NO_TIMEOUT, RequestHead
-from slipstream_runtime.proxy.addresses import is_address
+from slipstream_runtime.proxy.bypass import BypassExchange
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import NEVER
 from slipstream_runtime.proxy.exchange import STREAMING, Exchange
@@ -69,7 +71,7 @@ class HttpService(Service):
         """A request whose own upstream can't answer; None where it is answered already."""
         operation = self.router.route(head.method, head.line.path)
         self.figures.requests += 1
-        return begun(Exchange(self, client, head, operation), b"", True, self.context.time())
+        return begun(BypassExchange(self, client, head, operation, True, BYPASS, "fallback"), b"", True, self.context.time())
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""

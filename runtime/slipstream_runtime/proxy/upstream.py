@@ -32,6 +32,7 @@ class UpstreamConnection:
         "_sink",
         "address",
         "closed",
+        "opening",
         "served",
         "slot",
         "transport",
@@ -54,6 +55,7 @@ class UpstreamConnection:
         self.address = ""  # where it leads, once it is counted there
         self.slot: Slot[UpstreamConnection] | None = None  # its place in the pool, once it has one
         self.served = 0
+        self.opening = 0.0  # seconds that it took to open it
 
     # -- what the exchange asks -------------------------------------------------------------------------------------------
 

@@ -13,9 +13,10 @@ from slipstream_runtime.cores.store import Entry, Store
 from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.http.conditional import conditional_request
 from slipstream_runtime.http.request import RequestHead
-from slipstream_runtime.proxy.caching import PASSING, CachedExchange
+from slipstream_runtime.proxy.caching import PASSING
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.exchange import QUEUED
+from slipstream_runtime.proxy.hurried import HurriedExchange
 from slipstream_runtime.proxy.stored import CACHE_STATUS
 
 if TYPE_CHECKING:
@@ -25,11 +26,11 @@ NOT_MODIFIED: Final = 304
 SERVER_ERROR: Final = 500
 
 
-class ValidatingExchange(CachedExchange):
+class ValidatingExchange(HurriedExchange):
     """`entry` is what the caller may get, if the upstream confirms it; without one, or without a validator,
     the upstream is simply asked."""
 
-    __slots__ = ("_conditions", "_entry", "fresh")
+    __slots__ = ("_conditions", "fresh")
 
     def __init__(
         self,
@@ -42,8 +43,7 @@ class ValidatingExchange(CachedExchange):
         request: CacheRequest,
         entry: Entry | None,
     ) -> None:
-        super().__init__(service, client, head, operation, plan, store, request)
-        self._entry = entry
+        super().__init__(service, client, head, operation, plan, store, request, entry)
         self._conditions = b"" if entry is None else validators.conditions(entry.head)
         self.fresh = False  # the store has a fresh answer thanks to this call
 

@@ -18,7 +18,7 @@ from tests.fakes.raw_upstream import RawUpstream
 ADDRESS = "127.64.9.8"
 
 
-async def start(upstream: int, port: int, folder: Path, share: str) -> asyncio.subprocess.Process:
+async def start(upstream: int, port: int, folder: Path, share: str, **more: str) -> asyncio.subprocess.Process:
     bootstrap = Bootstrap(
         cluster="c", namespace="n", workload="w", endpoints=(Endpoint(host="127.0.0.1", port=upstream, address=ADDRESS, listen_port=port),)
     )
@@ -29,6 +29,7 @@ async def start(upstream: int, port: int, folder: Path, share: str) -> asyncio.s
         "SLIPSTREAM_CONFIG_DIR": str(folder),
         "SLIPSTREAM_ADMIN_PORT": str(free_port()),
         "SLIPSTREAM_ACCESS_LOG": share,
+        **more,
     }
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "slipstream_runtime", env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL

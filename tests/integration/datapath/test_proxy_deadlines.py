@@ -95,6 +95,8 @@ async def test_a_callers_deadline_ends_its_call() -> None:
         clock.advance(0.02)
         found = await caller.answer()
         assert (found.status, found.fields[b"proxy-status"]) == (504, b"slipstream; error=http_response_timeout")
+        assert sum(proxy.service.figures.operations["GET *"].buckets) == 1  # it had an answer, and that took its time
+        assert proxy.service.figures.operations["GET *"].seconds == pytest.approx(0.41)
         ended(proxy)
         caller.get()
         await until(lambda: len(up.heads) == 2)

@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from slipstream_api.clock import ManualClock
-from slipstream_api.config import BreakerRule, Limits
+from slipstream_api.config import BreakerRule, Limits, Upstream
 from slipstream_runtime.observe.access import AccessLog
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.logged import LoggedClient
@@ -62,7 +62,7 @@ async def test_each_answer_is_one_line_and_says_nothing_of_the_caller() -> None:
     assert [(one["pool"], one["operation"], one["status"], one.get("cache")) for one in told] == [
         ("m", "GET /c", 200, "uri-miss"),
         ("m", "GET /c", 200, "hit"),
-        ("m", "GET *", 200, None),
+        ("m", "GET *", 200, "bypass"),
     ]
     assert {one["traceId"] for one in told} == {TRACE.decode()}
     assert {one["end"] for one in told} == {"complete"}
@@ -116,6 +116,57 @@ async def test_durations_are_split() -> None:
     assert "queueSeconds" not in slow
     assert (waited["queueSeconds"], waited["firstByteSeconds"], waited["totalSeconds"]) == (3.0, 3.0, 3.0)
     assert (sums["m",], waits["m",]) == (3.0, 3.0)
+
+
+class SlowNames:
+    """Knows one address, and says it when `go` is set."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.go = asyncio.Event()
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        self.asked += 1
+        await self.go.wait()
+        return ["127.0.0.1"]
+
+
+@on_uvloop
+async def test_the_time_to_connect_is_told_apart_from_the_wait() -> None:
+    """The second one waits for its turn, then for its connection; the third finds one that is open."""
+    clock, names, asked, go = ManualClock(), SlowNames(), asyncio.Event(), asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        await connection.request()
+        asked.set()
+        await go.wait()
+        connection.answer(extra=b"Connection: close\r\n" if connection.number == 1 else b"")
+        await connection.request()
+        connection.answer()
+
+    async with RawUpstream(script) as up:
+        named = Upstream(host="up.test", port=up.port)
+        async with proxied(up.port, clock=clock, limits=Limits(max_connections=1), upstream=named, resolver=names) as proxy:
+            access = logged(proxy)
+            first, second = await proxy.caller(), await proxy.caller()
+            first.get()
+            await until(lambda: names.asked == 1)
+            clock.advance(0.5)
+            names.go.set()
+            await asked.wait()
+            names.go.clear()
+            second.get()
+            await until(lambda: proxy.core.waiting == 1)
+            clock.advance(6)  # more than an address is remembered
+            go.set()
+            await first.answer()
+            await until(lambda: names.asked == 2)
+            clock.advance(0.25)
+            names.go.set()
+            await second.answer()
+            await second.ask()
+            told = lines(access)
+    assert [(one.get("queueSeconds"), one.get("connectSeconds")) for one in told] == [(0.5, 0.5), (6.25, 0.25), (None, None)]
 
 
 @on_uvloop

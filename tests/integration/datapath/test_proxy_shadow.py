@@ -31,7 +31,7 @@ async def test_shadow_says_what_would_have_been_stale() -> None:
         assert (counters.hits, counters.misses, counters.would_stale) == (1, 1, 0)
         origin.version = b"b"
         found = [await caller.ask(b"/c") for _ in range(2)]
-        assert [(answer.body, status_of(answer)) for answer in found] == [(b"b", b"")] * 2
+        assert [(answer.body, status_of(answer)) for answer in found] == [(b"b", b"slipstream; fwd=bypass; detail=shadow")] * 2
         assert (counters.hits, counters.would_stale, counters.would_leak) == (3, 2, 0)
         clock.advance(61)
         await caller.ask(b"/c")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from slipstream_api.config import Bind, Pool, RuntimeConfig, StoreConfig, Upstream, canonical, revision
 from slipstream_api.envelope import dump_key, pod_audience, sign, workload_audience
 from slipstream_api.sidecar import Bootstrap, Endpoint
+from slipstream_runtime.control.descriptors import default_connections
 from tests.fakes.proxied import Caller, cache_rule, free_port
 from tests.fakes.raw_upstream import Connection, RawUpstream
 
@@ -83,7 +85,7 @@ async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
 
 
 @asynccontextmanager
-async def sidecar(upstream: int, folder: Path) -> AsyncIterator[Sidecar]:
+async def sidecar(upstream: int, folder: Path, **more: str) -> AsyncIterator[Sidecar]:
     port, raw, admin = free_port(), free_port(), free_port()
     bootstrap = Bootstrap(
         cluster="c",
@@ -99,6 +101,7 @@ async def sidecar(upstream: int, folder: Path) -> AsyncIterator[Sidecar]:
         "POD_UID": "u1",
         "SLIPSTREAM_CONFIG_DIR": str(folder),
         "SLIPSTREAM_ADMIN_PORT": str(admin),
+        **more,
     }
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "slipstream_runtime", env=environment)
     async with aiohttp.ClientSession() as session:
@@ -121,11 +124,21 @@ async def ask(port: int, path: bytes = b"/c") -> Any:
         await caller.writer.wait_closed()
 
 
+async def test_a_sidecar_has_as_many_connections_to_upstreams_as_it_is_told(tmp_path: Path) -> None:
+    """Its environment says it; otherwise half of its descriptors, of which it takes all that it may have."""
+    async with RawUpstream() as up, sidecar(up.port, tmp_path, SLIPSTREAM_MAX_CONNECTIONS="7") as car:
+        assert (await car.status())["maxConnections"] == 7
+        await ask(car.port)
+        assert (await car.status())["connections"] == 1
+    async with RawUpstream() as up, sidecar(up.port, tmp_path) as car:
+        assert (await car.status())["maxConnections"] == default_connections(resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+
+
 async def test_an_idle_sidecar_without_configuration_passes_through_in_little_memory(tmp_path: Path) -> None:
     """Nothing mounted, nothing pushed: traffic goes on, readiness is given, resident memory stays under 60 MB."""
     async with RawUpstream() as up, sidecar(up.port, tmp_path) as car:
         found = await ask(car.port)
-        assert (found.body, b"cache-status" in found.fields) == (b"GET /c HTTP/1.1|", False)
+        assert (found.body, found.fields[b"cache-status"]) == (b"GET /c HTTP/1.1|", b"slipstream; fwd=bypass; detail=no-rule")
         status = await car.status()
         assert (status["revision"], status["source"]) == ("", "None")
         assert [listener["state"] for listener in status["listeners"]] == ["Listening", "Listening"]

@@ -55,6 +55,25 @@ def test_aliases_are_the_names_of_the_service(host: str, names: tuple[str, ...])
     assert a.alias_names(host, "ns") == names
 
 
+@pytest.mark.parametrize(
+    ("host", "is_one"),
+    [
+        ("10.0.0.1", True),
+        ("::1", True),
+        ("fe80::1%eth0", True),
+        ("[::1]", False),
+        ("127.1", False),
+        ("010.0.0.1", False),
+        ("memory", False),
+        ("1.2.3.4.example.com", False),
+        ("", False),
+    ],
+)
+def test_an_address_is_told_from_a_name(host: str, is_one: bool) -> None:
+    """Strictly: what some resolvers would take for an address is a name."""
+    assert a.is_address(host) == is_one
+
+
 def test_environment_names() -> None:
     """Dashes become underscores."""
     assert a.env_name("memory-reads") == "SLIPSTREAM_MEMORY_READS_URL"

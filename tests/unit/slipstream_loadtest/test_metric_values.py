@@ -80,6 +80,15 @@ def test_hit_rate_is_measured_from_the_answers():
     held = windows(a_series(PLAN, [1] * 10, cache={"hit": 3, "fwd=miss": 1}))
     assert measure("cache.hitPercent", held).value == 75
     assert measure("cache.hitPercent", windows(a_series(PLAN, [1] * 10))).value is None
+    assert measure("cache.hitPercent", windows(a_series(PLAN, [1] * 10, cache={"fwd=method": 2}))).value is None
+
+
+def test_writes_dont_lower_the_hit_rate_and_reads_past_the_cache_do():
+    """No cache could have answered a write; a read that its rule let pass is no hit."""
+    held = windows(a_series(PLAN, [1] * 10, cache={"hit": 3, "fwd=uri-miss": 1, "fwd=method": 4}))
+    assert measure("cache.hitPercent", held).value == 75
+    held = windows(a_series(PLAN, [1] * 10, cache={"hit": 3, "fwd=bypass": 1}))
+    assert measure("cache.hitPercent", held).value == 75
 
 
 def test_trap_T20_reuse_counts_connections_opened_within_the_window():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 
 from slipstream_api.sidecar import ADMIN_PORT, BOOTSTRAP_ENV, CONFIG_DIR, TLS_DIR, Bootstrap
 from slipstream_operator.injector.inject import inject
-from slipstream_operator.injector.sidecar import TOKEN_DIR
+from slipstream_operator.injector.sidecar import TOKEN_DIR, container
 from tests.fakes.pods import NAMESPACE, SETTINGS, a_container, a_pod, a_pool, env_of, injected, outcome
 
 
@@ -44,6 +45,14 @@ def test_it_passes_pod_security_restricted() -> None:
     assert context["allowPrivilegeEscalation"] is False
     assert context["capabilities"] == {"drop": ["ALL"]}
     assert context["seccompProfile"] == {"type": "RuntimeDefault"}
+
+
+def test_it_is_told_what_every_sidecar_is() -> None:
+    """After what is its own; nothing of it, where nothing is said, so that a pod is as it was."""
+    told = replace(SETTINGS, passed={"SLIPSTREAM_TRACES": "http://collector:4318"})
+    names = [[one["name"] for one in container(settings, "{}", {})["env"]] for settings in (SETTINGS, told)]
+    assert names[1] == [*names[0], "SLIPSTREAM_TRACES"]
+    assert names[0] == [BOOTSTRAP_ENV, "POD_UID", "POD_IP"]
 
 
 def test_it_has_requests_and_limits() -> None:

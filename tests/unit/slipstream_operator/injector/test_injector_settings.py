@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipstream_operator.injector.settings import BadSettings, read
+from slipstream_runtime.control.settings import read_settings
 
 IMAGE = {"SLIPSTREAM_RUNTIME_IMAGE": "slipstream-runtime:dev"}
 
@@ -46,6 +47,12 @@ def test_everything_can_be_said() -> None:
         ({"SLIPSTREAM_DRAIN_SECONDS": "soon"}, "SLIPSTREAM_DRAIN_SECONDS"),
         ({"SLIPSTREAM_DRAIN_SECONDS": "-1"}, "SLIPSTREAM_DRAIN_SECONDS"),
         ({"SLIPSTREAM_HEALTH_PORT": "70000"}, "SLIPSTREAM_HEALTH_PORT"),
+        ({"SLIPSTREAM_SIDECAR_ACCESS_LOG": "all"}, "SLIPSTREAM_SIDECAR_ACCESS_LOG"),
+        ({"SLIPSTREAM_SIDECAR_ACCESS_LOG": "nan"}, "SLIPSTREAM_SIDECAR_ACCESS_LOG"),
+        ({"SLIPSTREAM_SIDECAR_LOG_LEVEL": "loud"}, "SLIPSTREAM_SIDECAR_LOG_LEVEL"),
+        ({"SLIPSTREAM_SIDECAR_MAX_CLIENTS": "1e3"}, "SLIPSTREAM_SIDECAR_MAX_CLIENTS"),
+        ({"SLIPSTREAM_SIDECAR_MAX_CONNECTIONS": "-1"}, "SLIPSTREAM_SIDECAR_MAX_CONNECTIONS"),
+        ({"SLIPSTREAM_SIDECAR_TRACES": "collector:4318"}, "SLIPSTREAM_SIDECAR_TRACES"),
         ({"SLIPSTREAM_SIDECAR_CPU_LIMIT": "many"}, "SLIPSTREAM_SIDECAR_CPU_LIMIT"),
         ({"SLIPSTREAM_SIDECAR_MEMORY_REQUEST": "1Gi"}, "SLIPSTREAM_SIDECAR_MEMORY_REQUEST"),
     ],
@@ -54,3 +61,20 @@ def test_a_bad_value_is_refused_by_name(environ: dict[str, str], name: str) -> N
     """Before anything starts."""
     with pytest.raises(BadSettings, match=name):
         read(IMAGE | environ)
+
+
+def test_what_sidecars_are_told_is_passed_on_and_nothing_else() -> None:
+    """Under the names that they read; what isn't said isn't there, so that a sidecar has its own defaults."""
+    told = {"TRACES": "http://collector:4318", "MAX_CONNECTIONS": "200", "ACCESS_LOG": "", "CPU_LIMIT": "2"}
+    settings = read(IMAGE | {f"SLIPSTREAM_SIDECAR_{name}": value for name, value in told.items()})
+    assert settings.passed == {"SLIPSTREAM_MAX_CONNECTIONS": "200", "SLIPSTREAM_TRACES": "http://collector:4318"}
+    assert read(IMAGE).passed == {}
+
+
+def test_a_sidecar_reads_all_that_may_be_passed_on() -> None:
+    """Each under its own name, with the value that was said."""
+    told = {"ACCESS_LOG": "0.5", "LOG_LEVEL": "DEBUG", "MAX_CLIENTS": "10", "MAX_CONNECTIONS": "20", "TRACES": "http://collector:4318"}
+    passed = read(IMAGE | {f"SLIPSTREAM_SIDECAR_{name}": value for name, value in told.items()}).passed
+    found = read_settings(passed)
+    assert (found.access_log, found.log_level, found.max_clients, found.max_connections) == (0.5, "DEBUG", 10, 20)
+    assert (found.traces, len(passed)) == ("http://collector:4318/v1/traces", len(told))

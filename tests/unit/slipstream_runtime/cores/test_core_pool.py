@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slipstream_runtime.cores import backoff
-from slipstream_runtime.cores.pool import MAX_DIALS
+from slipstream_runtime.cores.pool_steps import MAX_DIALS
 from tests.fakes.cores import Dice
 from tests.fakes.pool_owner import NEVER, Owner
 
