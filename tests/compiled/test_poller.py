@@ -1,212 +1,24 @@
-"""The poller in C: as wires do everywhere, and what is its own: one send a turn, nothing left behind, nothing that crashes it."""
+"""The poller in C: as wires and pollers do everywhere. It has to be built: `make test-compiled`."""
 
 from __future__ import annotations
 
-import asyncio
-import gc
-import os
-import socket
-import weakref
-from typing import Any
-
-import pytest
-
-from slipstream_runtime.wire.wires import POLLER, PollerWires, Wires, make_wires
-from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import until
-from tests.fakes.wired import Line, Noted, Peer, pair
-from tests.fakes.wires_conformance import PATTERN, WiresConformance
-
-assert POLLER is not None, "the poller in C isn't built: `make test-compiled` builds it and runs these"
-KIND = POLLER
+from slipstream_runtime.wire._wire import Poller
+from slipstream_runtime.wire.wires import POLLER, PollerWires, Wires
+from tests.fakes.poller_conformance import PollerConformance
+from tests.fakes.wires_conformance import WiresConformance
 
 
-def poller_wires() -> Wires:
-    return PollerWires(KIND)
+def in_c() -> Wires:
+    return PollerWires(Poller)
 
 
-class TestPollerWires(WiresConformance):
-    make = staticmethod(poller_wires)
+class TestWiresInC(WiresConformance):
+    make = staticmethod(in_c)
 
 
-def descriptors() -> int:
-    gc.collect()
-    return len(os.listdir("/proc/self/fd"))
+class TestPollerInC(PollerConformance):
+    kind = Poller
 
 
 def test_it_is_what_the_proxy_takes() -> None:
-    assert isinstance(make_wires(), PollerWires)
-
-
-@on_uvloop
-async def test_what_a_turn_writes_leaves_in_one_piece() -> None:
-    seen = Noted()
-    waiting: list[int] = []
-
-    def answer(transport: Any) -> None:
-        for piece in (b"one", b"two", b"three"):
-            transport.write(piece)
-        waiting.append(transport.get_write_buffer_size())
-
-    seen.react["data"] = answer
-    async with Line(poller_wires(), seen) as peer:
-        await peer.send(b"go")
-        assert await asyncio.get_running_loop().sock_recv(peer.sock, 100) == b"onetwothree"
-        assert waiting == [11]
-        assert seen.transport.get_write_buffer_size() == 0
-        seen.transport.write(b"beside a turn")  # the control: at once
-        assert seen.transport.get_write_buffer_size() == 0
-
-
-@on_uvloop
-async def test_a_protocol_that_raises_ends_its_connection_and_no_other() -> None:
-    told: list[Any] = []
-    loop = asyncio.get_running_loop()
-    handler = loop.get_exception_handler()
-    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
-    wires = poller_wires()
-
-    def fail(transport: Any) -> None:
-        raise ValueError("wrong")
-
-    for moment in ("data", "eof", "pause", "resume", "lost"):
-        good, bad = Noted(), Noted()
-        bad.react[moment] = fail
-        bad.react.setdefault("data", lambda transport: transport.write(PATTERN))
-        async with Line(wires, good) as peer, Line(wires, bad) as other:
-            reading = asyncio.create_task(other.read(len(PATTERN) + 1))
-            await other.send(b"go")
-            other.sock.shutdown(socket.SHUT_WR)
-            await until(lambda: told)
-            assert isinstance(told[0], ValueError)
-            await peer.send(b"still here")
-            await until(lambda: good.got == b"still here")  # noqa: B023  # asked at once
-            await asyncio.wait([reading])
-            reading.exception()
-        told.clear()
-    loop.set_exception_handler(handler)
-
-
-@on_uvloop
-async def test_connections_leave_nothing_behind() -> None:
-    wires = poller_wires()
-    async with Line(wires, Noted()):
-        pass
-    before = descriptors()
-    left: list[weakref.ref[Noted]] = []
-    for number in range(200):
-        seen = Noted()
-        left.append(weakref.ref(seen))
-        async with Line(wires, seen) as peer:
-            await peer.send(b"x" * number)
-            seen.transport.write(PATTERN[: number * 1_000])
-        del seen, peer
-    assert descriptors() == before
-    assert not [one for one in left if one() is not None]
-
-
-@on_uvloop
-async def test_a_forgotten_poller_is_collected_with_its_connections() -> None:
-    before = descriptors()
-    loop = asyncio.get_running_loop()
-    poller = KIND(loop.call_soon, lambda error: None)
-    near, far = pair()
-    seen = Noted()
-    poller.attach(near.detach(), seen)
-    gone = weakref.ref(seen)
-    del poller, seen
-    gc.collect()
-    assert gone() is None
-    far.close()
-    assert descriptors() == before
-
-
-@on_uvloop
-async def test_garbage_is_collected_in_the_middle_of_a_turn() -> None:
-    """Connections that wait in the poller's queues are neither lost nor freed too early."""
-    wires = poller_wires()
-    many = [Noted() for _ in range(50)]
-    for seen in many:
-        seen.react["data"] = lambda transport: (transport.write(b"a"), gc.collect(0))
-    lines = [Line(wires, seen) for seen in many]
-    peers = [await line.__aenter__() for line in lines]
-    for _ in range(3):
-        gc.collect()
-        await asyncio.gather(*(peer.send(PATTERN[:100_000]) for peer in peers))
-    await until(lambda: all(len(seen.got) == 300_000 for seen in many))
-    for line in lines:
-        await line.__aexit__()
-
-
-@on_uvloop
-async def test_a_closed_poller_hears_nothing_and_takes_nobody() -> None:
-    wires = poller_wires()
-    seen = Noted()
-    near, far = pair()
-    peer = Peer(far)
-    wires.accepted(near, lambda: seen)
-    assert seen.transport.fileno() >= 0
-    wires.close()
-    assert await peer.read(1) == b""
-    seen.transport.write(b"nobody")
-    seen.transport.abort()
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert "lost" not in seen.heard
-    far.close()
-
-
-@on_uvloop
-async def test_a_poller_isnt_closed_by_what_it_looks_at() -> None:
-    loop = asyncio.get_running_loop()
-    poller = KIND(loop.call_soon, lambda error: None)
-    loop.add_reader(poller.fileno(), poller.run)
-    refused: list[BaseException] = []
-
-    def close(transport: Any) -> None:
-        try:
-            poller.close()
-        except RuntimeError as error:
-            refused.append(error)
-
-    seen = Noted()
-    seen.react["data"] = close
-    near, far = pair()
-    poller.attach(near.detach(), seen)
-    far.send(b"x")
-    await until(lambda: seen.got)
-    assert refused
-    loop.remove_reader(poller.fileno())
-    poller.close()
-    with pytest.raises(RuntimeError):
-        poller.attach(far.fileno(), seen)
-    far.close()
-
-
-@on_uvloop
-async def test_what_is_written_after_the_end_is_dropped() -> None:
-    for end in ("close", "abort"):
-        seen = Noted()
-        async with Line(poller_wires(), seen):
-            getattr(seen.transport, end)()
-            seen.transport.write(b"at once")
-            await until(lambda: seen.errors == [None])  # noqa: B023  # asked at once
-            seen.transport.write(b"later")
-            assert seen.transport.fileno() == -1
-
-
-@on_uvloop
-async def test_wrong_arguments_are_refused() -> None:
-    seen = Noted()
-    async with Line(poller_wires(), seen):
-        for wrong in ("text", None, bytearray(b"x"), 1):
-            with pytest.raises(TypeError):
-                seen.transport.write(wrong)
-        with pytest.raises(ValueError, match="high"):
-            seen.transport.set_write_buffer_limits(high=1, low=2)
-        seen.transport.write_eof()
-        with pytest.raises(RuntimeError):
-            seen.transport.write(b"after the end")
-    poller = KIND(asyncio.get_running_loop().call_soon, lambda error: None)
-    with pytest.raises(OSError, match="file descriptor"):
-        poller.attach(1_000_000, seen)
+    assert POLLER is Poller

@@ -18,7 +18,11 @@ def on_uvloop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., N
         async def main() -> None:
             raised: list[dict[str, Any]] = []
             asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
-            await asyncio.wait_for(test(*args, **kwargs), 30.0)
+            try:
+                await asyncio.wait_for(test(*args, **kwargs), 30.0)
+            except TimeoutError:
+                assert not raised, raised  # rather what a callback raised than that nothing came of it
+                raise
             assert not raised, raised
 
         uvloop.run(main())

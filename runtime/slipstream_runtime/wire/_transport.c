@@ -1,5 +1,6 @@
 /* One connection as its protocol sees it: asyncio's Transport, as much of it as a proxy needs. Moves no bytes itself. */
 #include "_wire.h"
+#include <sys/epoll.h>
 #include <unistd.h>
 
 Wire *wire_new(Poller *poller, int fd, PyObject *protocol)
@@ -39,13 +40,17 @@ static int wire_clear(Wire *self)
     return 0;
 }
 
-/* The descriptor, which closing takes out of the epoll, and what was to be sent. Nobody is told. */
+/* The descriptor, and what was to be sent; nobody is told. It is taken out of the epoll first: closing alone does that only where no
+   process that was being started meanwhile has a copy, and an event would name memory that isn't a connection any more. */
 void wire_end(Wire *self)
 {
     self->flags |= LOST;
     wire_forget_output(self);
-    if (self->fd >= 0)
+    if (self->fd >= 0) {
+        if (self->poller != NULL && self->poller->fd >= 0)
+            epoll_ctl(self->poller->fd, EPOLL_CTL_DEL, self->fd, NULL);
         close(self->fd);
+    }
     self->fd = -1;
 }
 

@@ -1,36 +1,50 @@
-"""Turns connected sockets into transports: by the poller in C where it was built, by the event loop otherwise. Resolves no name.
+"""Turns connected sockets into transports: by a poller, in C where that was built, or by the event loop where there is no epoll.
 
-The loop's transports are the reference: both kinds pass the same tests (tests/fakes/wires_conformance.py). A protocol can't tell which it
-has, but for two liberties of the poller: `connection_made` is called at once, and what is written during a turn leaves at its end, in one
-call for each connection. So a peer on the same machine is woken once for many answers, not for each of them."""
+All kinds pass the same tests (tests/fakes/wires_conformance.py). A protocol can't tell which it has, but for two liberties of the pollers:
+`connection_made` is called at once, and what is written during a turn leaves at its end, in one call for each connection. So a peer on the
+same machine is woken once for many answers, not for each of them. Resolves no name."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import os
+import select
 import socket
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, cast
-
-if TYPE_CHECKING:
-    from slipstream_runtime.wire._wire import Poller
+from typing import Any, Protocol, cast
 
 Joined = tuple[asyncio.Transport, Any]
 
 
-def _built() -> type[Poller] | None:
-    if os.environ.get("SLIPSTREAM_WIRES") == "loop":
-        return None
-    try:
-        from slipstream_runtime.wire._wire import Poller
-    except ImportError:
-        return None
-    return Poller
+class Polling(Protocol):
+    """A poller, in C or in Python."""
+
+    def attach(self, fd: int, protocol: Any, /) -> Any: ...
+    def run(self) -> None: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
 
 
-POLLER: Final = _built()
-WIRES: Final = "loop" if POLLER is None else "c"  # which ones `make_wires` makes
+# later (call_soon), failed (hears what a protocol raised) -> the poller.
+Kind = Callable[[Callable[[Callable[[], None]], object], Callable[[BaseException], None]], Polling]
+
+
+def _built() -> tuple[Kind | None, str]:
+    wanted = os.environ.get("SLIPSTREAM_WIRES", "")
+    if wanted == "loop" or not hasattr(select, "epoll"):
+        return None, "loop"
+    if wanted != "python":
+        with contextlib.suppress(ImportError):
+            from slipstream_runtime.wire import _wire
+
+            return _wire.Poller, "c"
+    from slipstream_runtime.wire.poller import Poller
+
+    return Poller, "python"
+
+
+POLLER, WIRES = _built()  # what `make_wires` takes, and its name: c, python or loop
 
 
 class Wires:
@@ -70,11 +84,11 @@ class LoopWires(Wires):
 
 
 class PollerWires(Wires):
-    """By the poller in C."""
+    """By a poller."""
 
-    def __init__(self, kind: type[Poller]) -> None:
+    def __init__(self, kind: Kind) -> None:
         self._kind = kind
-        self._poller: Poller | None = None
+        self._poller: Polling | None = None
 
     def accepted(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
         with contextlib.suppress(OSError):  # it has gone again; its socket is closed
@@ -112,15 +126,15 @@ class PollerWires(Wires):
         sock.detach()
         return cast("asyncio.Transport", wire)
 
-    def _started(self) -> Poller:
+    def _started(self) -> Polling:
         loop = asyncio.get_running_loop()
 
         def failed(error: BaseException) -> None:
             loop.call_exception_handler({"message": "a protocol of a connection failed", "exception": error})
 
-        self._poller = self._kind(loop.call_soon, failed)
-        loop.add_reader(self._poller.fileno(), self._poller.run)
-        return self._poller
+        poller = self._poller = self._kind(loop.call_soon, failed)
+        loop.add_reader(poller.fileno(), poller.run)
+        return poller
 
 
 def make_wires() -> Wires:
