@@ -23,7 +23,7 @@ from slipstream_runtime.cores.store import Store
 ROUNDS = 5
 NOW = 1_000.0
 HEAD, BODY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 120", b"x" * 120
-MATCH = config.Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path=path_scope("/episodic/recall"))
+MATCH = config.Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path="/episodic/recall")
 RULE = config.CacheRule(
     name="recall",
     policy="cache",
@@ -149,7 +149,7 @@ def routing(count: int) -> dict[str, float]:
     def known(n: int) -> None:
         route = router.route
         for _ in range(n):
-            route(b"GET", path_scope("/episodic/recall"))
+            route(b"GET", "/episodic/recall")
 
     def unknown(n: int) -> None:
         route = router.route
