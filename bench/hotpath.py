@@ -1,6 +1,6 @@
 """What one request costs in this process, sockets left out: the whole path from a client's bytes to the upstream's and back.
 
-    python bench/hotpath.py [--profile pass|hit|plain]
+    python bench/hotpath.py [--profile WAY] [--rounds N --way WAY --work W0|W1]
 
 Fake transports on both sides, so kernel and event loop don't count; CPU time, the least of several rounds, microseconds a request.
 W0 is a bare head, W1 a realistic one (ten fields, 1,000 paths, 50 identities, fresh trace ids). Prints a ratio to a peer measured in the
@@ -15,7 +15,7 @@ import cProfile
 import pstats
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import httptools
 
@@ -75,8 +75,25 @@ def match(place: str) -> Match:
     return Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path=place)
 
 
-async def path(rules: bool) -> tuple[Runtime, Any, list[Any]]:
-    """A runtime with cache, breaker and pool (or with the pool alone), whose upstream is a list of connections to answer."""
+class Way(NamedTuple):
+    """What is asked for, and which layers are on beside routing, pool and figures."""
+
+    target: bytes
+    cache: bool
+    breaker: bool
+
+
+WAYS = {
+    "plain": Way(b"/plain", False, False),
+    "breaker": Way(b"/plain", False, True),
+    "cache": Way(b"/pass", True, False),
+    "pass": Way(b"/pass", True, True),
+    "hit": Way(b"/hit", True, True),
+}
+
+
+async def path(way: Way) -> tuple[Runtime, Any, list[Any]]:
+    """A runtime with the layers of `way`, whose upstream is a list of connections to answer."""
     asked: list[Any] = []
 
     async def connect(
@@ -97,8 +114,13 @@ async def path(rules: bool) -> tuple[Runtime, Any, list[Any]]:
     )
     breakers = (BreakerRule(name="b", policy="b"),)
     pool = Pool(name="m", upstream=Upstream(host="127.0.0.1", port=1), limits=Limits(min_connections=CLIENTS))
-    if rules:
-        pool = Pool(name="m", upstream=pool.upstream, limits=pool.limits, cache_rules=cache, breaker_rules=breakers)
+    pool = Pool(
+        name="m",
+        upstream=pool.upstream,
+        limits=pool.limits,
+        cache_rules=cache if way.cache else (),
+        breaker_rules=breakers if way.breaker else (),
+    )
     await runtime.apply(RuntimeConfig(namespace="n", workload="w", pools=(pool,), stores=(StoreConfig(name="s"),)), "Local")
     service = runtime.pools.services["m"]
     service.state.sweep(runtime.context.clock.now())  # dials the minimum
@@ -130,18 +152,18 @@ async def round_of(clients: list[Any], requests: list[bytes], asked: list[Any], 
     return time.process_time() - began
 
 
-async def cost(target: bytes, real: bool, rules: bool, profile: cProfile.Profile | None = None) -> float:
-    runtime, service, asked = await path(rules)
+async def cost(way: Way, real: bool, rounds: int = ROUNDS, profile: cProfile.Profile | None = None) -> float:
+    runtime, service, asked = await path(way)
     door = Listener(runtime.context, "127.0.0.1", 0)  # never opened
     door.serve("m", service)
     clients = [Client(runtime.context, door) for _ in range(CLIENTS)]
     for client in clients:
         client.connection_made(Wire())  # type: ignore[arg-type]
-    requests, answer = heads(target, real), CACHEABLE if target == b"/hit" else UNCACHEABLE
+    requests, answer = heads(way.target, real), CACHEABLE if way.target == b"/hit" else UNCACHEABLE
     await round_of(clients, requests, asked, answer)
     if profile is not None:
         profile.enable()
-    found = [await round_of(clients, requests, asked, answer) for _ in range(ROUNDS if profile is None else 1)]
+    found = [await round_of(clients, requests, asked, answer) for _ in range(rounds)]
     if profile is not None:
         profile.disable()
     return min(found) / len(requests) * 1e6
@@ -163,21 +185,22 @@ def peer(target: bytes, real: bool) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--profile", choices=("plain", "pass", "hit"))
+    parser.add_argument("--profile", choices=WAYS)
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"of {REQUESTS} requests each, after a first that isn't counted")
+    parser.add_argument("--way", choices=WAYS, help="this one alone")
+    parser.add_argument("--work", choices=("W0", "W1"), help="this one alone")
     arguments = parser.parse_args()
-    ways = {"plain": (b"/plain", False), "pass": (b"/pass", True), "hit": (b"/hit", True)}
     if arguments.profile:
         profile = cProfile.Profile()
-        target, rules = ways[arguments.profile]
-        asyncio.run(cost(target, True, rules, profile))
+        asyncio.run(cost(WAYS[arguments.profile], arguments.work != "W0", 1, profile))
         pstats.Stats(profile).sort_stats("tottime").print_stats(38)
         return
     ratios = []
-    for name, (target, rules) in ways.items():
-        for real in (False, True):
-            ours, theirs = asyncio.run(cost(target, real, rules)), peer(target, real)
-            print(f"{name:6} W{int(real)} {ours:7.2f} us, llhttp {theirs:5.2f} us")
-            ratios.append(f"{name}_w{int(real)}={ours / theirs:.1f}")
+    for name in [arguments.way] if arguments.way else WAYS:
+        for work in [arguments.work] if arguments.work else ("W0", "W1"):
+            ours, theirs = asyncio.run(cost(WAYS[name], work == "W1", arguments.rounds)), peer(WAYS[name].target, work == "W1")
+            print(f"{name:7} {work} {ours:7.2f} us, llhttp {theirs:5.2f} us")
+            ratios.append(f"{name}_{work.lower()}={ours / theirs:.1f}")
     compiled = "no" if (client_module.__file__ or "").endswith(".py") else "yes"
     print("hotpath:", " ".join(ratios), f"compiled={compiled} scanner={SCANNER}")
 
