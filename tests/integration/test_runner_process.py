@@ -99,7 +99,7 @@ class RunnerProcess:
         """Exit code, and the parts in the log."""
         async with asyncio.timeout(15):
             out, self.errors = await self.process.communicate()
-        return self.process.returncode or 0, list(find_parts(out.decode().splitlines()).parts.values())
+        return self.process.returncode or 0, list(map(decode_part, find_parts(out.decode().splitlines()).parts.values()))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from slipstream_api.sidecar import ADMIN_PORT
 from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.kube.client import Kube
-from slipstream_operator.kube.kinds import CONNECTION_POOL, LOAD_TEST
+from slipstream_operator.kube.kinds import CONNECTION_POOL
 from slipstream_operator.loadtests.applying.apply import Applier, Unplannable
 from slipstream_operator.loadtests.asking.runkey import spec_digest
 from slipstream_operator.loadtests.asking.triggers import PolicySeen
@@ -63,11 +63,6 @@ class LoadTests:
     def add(self, namespace: str, name: str) -> None:
         """Something about a test may have changed."""
         self.queue.add((namespace, name))
-
-    def add_all(self) -> None:
-        """Look at every test: what a watch may have missed."""
-        for key in self._caches.policies[LOAD_TEST.kind].keys("name"):
-            self.queue.add((key[1], key[2]))
 
     async def run(self) -> None:
         """Until cancelled."""

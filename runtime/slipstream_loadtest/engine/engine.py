@@ -129,7 +129,7 @@ class Engine:
         """What has ended so far, at any time, as a part that says so in `aborted`; without calls in flight, and without the phases before
         `since`."""
         now = self._clock.now()
-        return self._part(LIVE, tuple(record.snapshot(now) for record in self._records[since:]))
+        return self._part(LIVE, tuple(record.snapshot(now, self._probe.figures) for record in self._records[since:]))
 
     @property
     def unsettled(self) -> int:

@@ -165,7 +165,7 @@ class Runner:
             return
 
     def _on_progress(self, progress: Progress) -> None:
-        self._progress = progress
+        self._progress = msgspec.structs.replace(progress, latency=None)  # asked for each second, and the snapshots have it
 
 
 async def serve(settings: RunnerSettings, environ: Mapping[str, str]) -> int:
@@ -221,8 +221,8 @@ def main() -> int:
     if sys.argv[1:2] == ["--local"]:
         from slipstream_loadtest.runner.local_child import run_child
 
-        path, run, index, *live = sys.argv[2:6]
-        return uvloop.run(run_child(Path(path).read_bytes(), run, index, *live))
+        path, run, index, every = sys.argv[2:6]
+        return uvloop.run(run_child(Path(path).read_bytes(), run, index, every))
     try:
         settings = from_environment(os.environ)
     except SettingsInvalid as error:

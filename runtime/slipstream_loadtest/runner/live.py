@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from slipstream_loadtest.measured.part import Part, PhasePart, find_parts
+from slipstream_loadtest.measured.histogram import Unlike
+from slipstream_loadtest.measured.part import Part, PhasePart, decode_part, find_parts
 
 
 class Live:
@@ -22,8 +23,14 @@ class Live:
         if number != total:
             return False
         found = find_parts(self._lines).parts
-        for part in found.values():
-            self._phases.update({phase.phase: phase for phase in part.phases})
-            self.part = replace(part, phases=tuple(self._phases[number] for number in sorted(self._phases)))
         self._lines.clear()
+        try:
+            for data in found.values():
+                self._add(decode_part(data))
+        except Unlike:  # the next one comes in a second
+            return False
         return bool(found)
+
+    def _add(self, part: Part) -> None:
+        self._phases.update({phase.phase: phase for phase in part.phases})
+        self.part = replace(part, phases=tuple(self._phases[number] for number in sorted(self._phases)))

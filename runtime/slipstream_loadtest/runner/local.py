@@ -26,12 +26,12 @@ from slipstream_loadtest.engine.engine import Engine
 from slipstream_loadtest.engine.progress import Progress, combine
 from slipstream_loadtest.http.resolve import drivers_for
 from slipstream_loadtest.measured.merge import gather
-from slipstream_loadtest.measured.part import Found, Part, find_parts
+from slipstream_loadtest.measured.part import Found, Part, digest, encode_part, find_parts
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan, encode_plan
 from slipstream_loadtest.probing.probing import Probing
 from slipstream_loadtest.runner.live import Live
-from slipstream_loadtest.runner.wire import LIVE_MARK, PROGRESS_MARK, READY_LINE, abort_line, start_line
+from slipstream_loadtest.runner.wire import LIVE_MARK, PROGRESS_MARK, READY_LINE, SNAPSHOTS_EVERY, abort_line, start_line
 
 READY_TIMEOUT: Final = 60.0  # seconds for a child to start, resolve and connect
 START_LEAD: Final = 0.2  # how far ahead the common start lies
@@ -43,10 +43,10 @@ Watch = Callable[[list[Part]], None]
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
-    """What a local run left: the parts, and their merge."""
+    """What a local run left: the parts, encoded as they came, and their merge."""
 
     result: Result
-    parts: tuple[Part, ...]
+    parts: tuple[bytes, ...]
 
 
 class Stop(asyncio.Event):
@@ -83,7 +83,8 @@ async def run_local(
     stop = abort if abort is not None else Stop()
     told = _Told(on_progress, on_parts)
     found = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
-    return LocalRun(gather(plan, found.parts.values(), run, found.broken), tuple(found.parts.values()))
+    parts = tuple(found.parts.values())
+    return LocalRun(gather(plan, parts, run, found.broken), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,7 @@ async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Tol
     try:
         start = clock.now()
         probing.begin(start)
-        return Found(parts={"": await probing.end(await engine.run(start))})
+        return Found(parts={"": encode_part(await probing.end(await engine.run(start)))})
     finally:
         watcher.cancel()
         await probing.close()
@@ -144,6 +145,15 @@ class _Child:
     lines: list[str] = field(default_factory=list)
     live: Live = field(default_factory=Live)
     errors: bytes = b""
+    over: bool = False  # it says nothing any more
+
+    def left(self) -> Found:
+        """Its part; without one, what it had done by its last snapshot."""
+        found = find_parts(self.lines)
+        if not found.parts and self.live.part is not None:
+            data = encode_part(self.live.part)
+            found.parts[digest(data)] = data
+        return found
 
     def tell(self, line: bytes) -> None:
         if self.process.stdin is not None and not self.process.stdin.is_closing():
@@ -154,15 +164,20 @@ async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: 
     with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
         path = Path(folder) / "plan.json"
         path.write_bytes(encode_plan(plan))
-        live = ("live",) if told.parts is not None else ()
-        children = [await _spawn((str(path), run, str(index), *live), index, environ) for index in range(plan.runners)]
+        every = "1" if told.parts is not None else str(SNAPSHOTS_EVERY)
+        children = [await _spawn((str(path), run, str(index), every), index, environ) for index in range(plan.runners)]
         listeners = [asyncio.create_task(_listen(child, children, told)) for child in children]
         try:
             await _start(children)
             await _finish(plan, children, listeners, stop)
         finally:
             await _end(children, listeners)
-    return find_parts(line for child in children for line in child.lines)
+    found = Found()
+    for child in children:
+        left = child.left()
+        found.parts.update(left.parts)
+        found.broken.update(left.broken)
+    return found
 
 
 async def _spawn(arguments: tuple[str, ...], index: int, environ: Mapping[str, str]) -> _Child:
@@ -181,12 +196,13 @@ async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
             child.ready.set()
         elif line.startswith(PROGRESS_MARK):
             child.progress = msgspec.json.decode(line[len(PROGRESS_MARK) :], type=Progress)
-            if child.index == 0:
+            if child is next(one for one in children if not one.over):  # once a second, whoever is lost
                 told.moment(combine(c.progress for c in children), lambda: [c.live.part for c in children if c.live.part is not None])
         elif line.startswith(LIVE_MARK):
             child.live.hear(line[len(LIVE_MARK) :])
         else:
             child.lines.append(line)
+    child.over, child.progress = True, msgspec.structs.replace(child.progress, rps=0.0, in_flight=0)  # its counts stay
     child.errors = await child.process.stderr.read()
     child.ready.set()
     await child.process.wait()
@@ -220,6 +236,8 @@ async def _finish(plan: Plan, children: list[_Child], listeners: list[asyncio.Ta
             for child in children:
                 child.tell(abort_line(stop.reason if stop.is_set() else "overdue"))
             await asyncio.wait({whole}, timeout=plan.drain_ms / 1000 + EXIT_GRACE)
+        if whole.done():
+            whole.result()  # who is told of the run may fail; a runner is not lost by that
     finally:
         stopping.cancel()
 

@@ -26,27 +26,29 @@ from slipstream_loadtest.runner.wire import ABORT_WORD, LIVE_MARK, PROGRESS_MARK
 
 
 class _Teller:
-    """Tells each second how the run goes and, where the parent wants it, what has ended; phases that are settled are told once."""
+    """Tells each second how the run goes and, as often as the parent wants it, what has ended; phases that are settled are told once."""
 
-    def __init__(self, live: bool) -> None:
-        self._live = live
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._told = 0
         self._since = 0
         self.engine: Engine | None = None
 
     def __call__(self, progress: Progress) -> None:
-        _say(PROGRESS_MARK + msgspec.json.encode(progress).decode())
-        if self._live and self.engine is not None:
+        self._told += 1
+        if self._told % self._every == 0 and self.engine is not None:
             since, self._since = self._since, self.engine.unsettled
             for line in frame(encode_part(self.engine.snapshot(since))):
                 _say(LIVE_MARK + line)
+        _say(PROGRESS_MARK + msgspec.json.encode(progress).decode())  # last: who hears it looks at the snapshots
 
 
-async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> int:
-    """Runs one share of a plan; the exit code is 1 when the target can't be measured, and standard error says why. `live`: not empty where
-    the parent wants to know each second what has ended."""
+async def run_child(plan_json: bytes, run: str, index: str, every: str) -> int:
+    """Runs one share of a plan; the exit code is 1 when the target can't be measured, and standard error says why. `every`: seconds between
+    snapshots of what has ended."""
     clock = MonotonicClock()
     plan = decode_plan(plan_json)
-    teller = _Teller(bool(live))
+    teller = _Teller(int(every))
     try:
         drivers = drivers_for(plan, os.environ)
         engine = Engine(plan, int(index), clock, drivers, run=run, attempt=str(os.getpid()), on_progress=teller)

@@ -5,6 +5,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipstream_loadtest.engine.engine import Engine
 from slipstream_loadtest.measured.histogram import Histogram
@@ -83,6 +84,24 @@ async def test_a_snapshot_changes_nothing():
     await engine.prepare()
     alone = await engine.run(LoopClock().now())
     assert counts(asked) == counts(alone)
+
+
+async def test_a_snapshot_has_the_generators_figures_of_the_phase_that_goes_on():
+    """Its CPU, its wall time and its lag so far, and those of phases that are over as they ended; asking takes nothing from them."""
+    plan = a_plan(warmup="1s", stages=[{"name": "s", "users": 3, "duration": "1s"}])
+    engine = an_engine(plan, ScriptedDriver(takes(0.08)), cpu=lambda: LoopClock().now() / 2)
+    await engine.prepare()
+    task = asyncio.create_task(engine.run(LoopClock().now()))
+    await asyncio.sleep(1.5)
+    first, again = engine.snapshot(), engine.snapshot()
+    part = await task
+    over, going = (phase.generator for phase in first.phases)
+    assert (over.wall_ms, over.cpu_ms) == pytest.approx((1000, 500), abs=5)
+    assert (going.wall_ms, going.cpu_ms) == pytest.approx((500, 250), abs=5)
+    assert going.loop_lag.count > 10
+    assert replace(going, memory_bytes=0) == replace(again.phases[1].generator, memory_bytes=0)
+    assert over == part.phases[0].generator
+    assert part.phases[1].generator.wall_ms == pytest.approx(1000, abs=5)
 
 
 async def test_what_is_settled_is_told_once():

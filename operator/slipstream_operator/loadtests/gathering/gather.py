@@ -44,6 +44,10 @@ class Memory:
     unfinished_at: float = 0.0  # unix seconds
     shown_at: float = 0.0  # unix seconds, of the last live figures in the status
 
+    def known(self) -> dict[int, bytes]:
+        """The last word of each runner, else what it had done when it was last asked."""
+        return {**self.unfinished, **self.parts}
+
     def of_run(self, run: int) -> None:
         """Forgets another run."""
         if self.run != run:
@@ -139,9 +143,8 @@ class Gatherer:
             memory.unfinished_at = now
             parts = await asyncio.gather(*(self._so_far(runner) for runner in going))
             memory.unfinished |= {r.index: part for r, part in zip(going, parts, strict=True) if part is not None}
-        known = {**memory.unfinished, **memory.parts}
         moments = [s.progress for s in states if s.progress is not None]
-        return live(plan, f"{test.uid}/{test.run}", known.values(), moments, round((now - started) * 1000))
+        return live(plan, f"{test.uid}/{test.run}", memory.known().values(), moments, round((now - started) * 1000))
 
     async def _so_far(self, runner: RunnerFacts) -> bytes | None:
         try:
