@@ -263,6 +263,11 @@ async def new_world(when: str = "2026-01-01T00:00:00Z") -> World:
     return world
 
 
+def finished(world: World, run: int = 1, name: str = "recall") -> bool:
+    status = world.status(name)
+    return status.get("run") == run and bool(status.get("completionTime"))
+
+
 def stamp(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -277,4 +282,4 @@ def _payload(envelope: bytes) -> dict[str, Any]:
     return payload
 
 
-__all__ = ["CONFIG_MAP", "NS", "Runner", "World", "new_world", "stamp", "unix"]
+__all__ = ["CONFIG_MAP", "NS", "Runner", "World", "finished", "new_world", "stamp", "unix"]

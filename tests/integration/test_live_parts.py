@@ -15,8 +15,8 @@ from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.runner.local import run_local
 from slipstream_loadtest.runner.server import DIGEST_HEADER
 from tests.fakes.loadtest_plans import a_plan
+from tests.fakes.runner_process import RunnerProcess, ended, requests_seen
 from tests.fakes.scripted_target import ScriptedTarget, scripted_target
-from tests.integration.test_runner_process import RunnerProcess, ended, requests_seen
 
 THINK = {"type": "Constant", "mean": "20ms"}
 
