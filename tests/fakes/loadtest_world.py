@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipstream_api.conditions import find
-from slipstream_loadtest.measured.part import digest, encode_part, frame
+from slipstream_loadtest.measured.part import LIVE, digest, encode_part, frame
 from slipstream_loadtest.plan.model import Plan, decode_plan
 from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.client import Unreachable
@@ -56,10 +56,10 @@ class Runner:
             return "Ready" if now >= self.ready_at else "Preparing"
         return "Done" if now >= self.start_at + self.plan.duration_ms / 1000 else "Running"
 
-    def part(self) -> bytes:
+    def part(self, aborted: str = "") -> bytes:
         held = [n for n, phase in enumerate(self.plan.phases) if phase.kind == "Hold"] if self.start_at is not None else []
         series = {n: a_series(self.plan, [self.latency_ms + at / 100 for at in range(50)]) for n in held}
-        return encode_part(a_part(self.plan, series, index=self.index, run=self.run, attempt=self.uid, aborted=self.aborted))
+        return encode_part(a_part(self.plan, series, index=self.index, run=self.run, attempt=self.uid, aborted=aborted or self.aborted))
 
 
 @dataclass
@@ -190,8 +190,8 @@ class World(RunnerClient):
         return self._of(ip).part()
 
     async def so_far(self, ip: str) -> bytes | None:
-        self._of(ip)
-        return None
+        runner = self._of(ip)
+        return runner.part(LIVE) if runner.phase(self.now) == "Running" else None
 
     async def acknowledge(self, ip: str, name: str) -> None:
         runner = self._of(ip)

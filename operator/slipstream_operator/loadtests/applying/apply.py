@@ -147,7 +147,7 @@ class Applier:
             made = outcome(seen.plan, f"{test.uid}/{test.run}", memory.known().values(), action, baseline, records)
             passed = made.verdict.result == "Passed"
             await self._create(manifests.result_config_map(test, test.run, with_status(made), made.measured, passed))
-        patch = status.concluded(test, made.verdict, made.figures, name, made.plan_hash, self._now())
+        patch = status.concluded(test, made.verdict, made.figures, name, made.plan_hash, self._now(), action.unready)
         await self._results.prune(test, patch["history"])
         return patch
 

@@ -27,6 +27,7 @@ from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, 
 from slipstream_operator.loadtests.gathering.around import Policies, surroundings, terms
 from slipstream_operator.loadtests.gathering.live import NOTHING, Live, live
 from slipstream_operator.loadtests.gathering.pods import oldest_first, runner_facts
+from slipstream_operator.loadtests.gathering.refused import refused
 from slipstream_operator.loadtests.plannable import refusal
 from slipstream_operator.loadtests.target import Measurable, measurable
 
@@ -104,6 +105,8 @@ class Gatherer:
         plan = decode_plan(plan_map["data"][PLAN_FILE].encode()) if plan_map is not None else None
         runners, states = await self._runners(test) if job is not None else ((), ())
         started = _started(test, runners)
+        wanted = plan.runners if plan is not None else 1
+        missing = job is not None and started is None and not set(range(wanted)) <= {r.index for r in runners}
         shown = await self._live(test, plan, runners, states, started, memory)
         frozen = (plan_map or {}).get("data", {}).get(TERMS_FILE)
         facts = _facts(
@@ -113,11 +116,11 @@ class Gatherer:
             around,
             terms=msgspec.json.decode(frozen, type=Terms) if frozen else terms(spec) if spec is not None else Terms(),
             broken=shown.broken,
-            job=_job(job),
+            job=_job(job, await refused(self._kube, job) if job is not None and missing else ""),
             plan_stored=plan is not None,
             result_stored=result_map is not None,
             runners=runners,
-            wanted=plan.runners if plan is not None else 1,
+            wanted=wanted,
             duration=plan.longest_ms / 1000 if plan is not None else 0.0,
             started_at=started,
             begun_at=_unix(test.status.get("beginTime")),
@@ -237,7 +240,7 @@ def _found(target: Measurable | Problem) -> Measurable | None:
     return target if isinstance(target, Measurable) else None
 
 
-def _job(job: Object | None) -> JobFacts | None:
+def _job(job: Object | None, why_refused: str) -> JobFacts | None:
     if job is None:
         return None
     conditions = (job.get("status") or {}).get("conditions") or ()
@@ -248,6 +251,7 @@ def _job(job: Object | None) -> JobFacts | None:
         finished_at=_unix(ended[0].get("lastTransitionTime")) if ended else None,
         ttl_seconds=job["spec"].get("ttlSecondsAfterFinished"),
         deleting=bool(job["metadata"].get("deletionTimestamp")),
+        refused=why_refused,
     )
 
 

@@ -28,6 +28,25 @@ async def test_a_lost_runner_ends_the_others_unless_it_may_be_borne(world: World
     assert world.status("b")["runners"]["summary"] == "1/2"
 
 
+@pytest.mark.parametrize("policy", ["Fail", "Continue"])
+async def test_trap_t15_what_a_lost_runner_had_done_is_said_and_in_no_figure(world: World, policy: str) -> None:
+    """By its last snapshot; without one, as after a restart of the operator, nothing is said of it and nothing else is different."""
+    policies = {"count": 2, "lossPolicy": policy, "maxLost": 1 if policy == "Continue" else 0}
+    for name, restarted in (("known", False), ("unknown", True)):
+        world.apply(name, runners=policies, queue=name)
+        await world.until(lambda name=name: world.reason(name) == "Running", name)  # type: ignore[misc]  # bound at once
+        for _ in range(5):
+            await world.look(name)
+        if restarted:
+            await world.operator()
+        world.kill(_of(world, name)[1])
+        await world.until(lambda name=name: finished(world, 1, name), name)  # type: ignore[misc]  # bound at once
+        assert world.status(name)["runners"]["summary"] == "1/2"
+        assert world.status(name)["summary"]["requests"] == 50
+    assert "; runner 1 had offered 50 calls by 11s (50 answered, 0 failed), which are in no figure" in world.message("known")
+    assert "had offered" not in world.message("unknown")
+
+
 async def test_trap_t14_a_runner_is_replaced_before_the_start_and_never_counted_twice(world: World) -> None:
     """Replace: index 1 dies while it prepares, its second pod measures; the part is of the second attempt alone."""
     world.apply(runners={"count": 2, "lossPolicy": "Replace", "maxLost": 0})
@@ -114,4 +133,4 @@ async def test_runners_that_never_get_ready_end_the_run(world: World) -> None:
     world.ready_after = 1e9
     world.apply(runners={"count": 2, "startTimeout": "30s"})
     await world.until(lambda: finished(world), within=40)
-    assert "0 of 2 runners are ready after 30s" in world.message()
+    assert "0 of 2 runners are ready (runner 0: its sidecar or the target doesn't answer yet) after 30s" in world.message()
