@@ -8,7 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from slipstream_loadtest.measured.histogram import Histogram, Unlike, merged
-from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.merge import check_part, merge
 from slipstream_loadtest.measured.part import decode_part
 from slipstream_loadtest.measured.result import Result, Window, sum_series
 from slipstream_loadtest.plan.model import Plan
@@ -60,7 +60,7 @@ def so_far(plan: Plan, run: str, encoded: Iterable[bytes]) -> Result | None:
     for data in encoded:
         try:
             part = decode_part(data)
-            merge(plan, [part], run)
+            check_part(plan, part)
         except Unlike:
             continue
         parts.append(part)

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
+from slipstream_loadtest.measured.part import frame
 from slipstream_operator.errors import Temporary
-from tests.fakes.loadtest_world import Runner, World, finished, new_world
+from tests.fakes.loadtest_world import NS, Runner, World, finished, new_world
 
 
 @pytest.fixture
@@ -26,6 +27,43 @@ async def test_a_lost_runner_ends_the_others_unless_it_may_be_borne(world: World
         assert bool(mine[0].aborted) is (name == "a")
     assert "1 of 2 runners lost: runner 1" in world.message("a")
     assert world.status("b")["runners"]["summary"] == "1/2"
+
+
+def phase_of(runner: Runner, now: float) -> str:
+    """What it does: of itself before the start, of the plan after it."""
+    if runner.start_at is None or now < runner.start_at:
+        return runner.phase(now) if runner.start_at is None else "Ready"
+    elapsed = (now - runner.start_at) * 1000
+    return next((phase.kind for phase in runner.plan.phases if phase.start_ms <= elapsed < phase.end_ms), "Done")
+
+
+@pytest.mark.parametrize("phase", ["Preparing", "Ready", "WarmUp", "Ramp", "Settle", "Hold", "Drain"])
+async def test_trap_t15_a_runner_killed_in_any_phase_is_inconclusive_and_named(world: World, phase: str) -> None:
+    """One verdict, one result, no second run."""
+    stage = {"name": "s", "users": 2, "ramp": "4s", "settle": "4s", "duration": "4s", "drain": "4s"}
+    world.apply(warmup="4s", stages=[stage])
+    await world.until(lambda: any(phase_of(r, world.now) == phase for r in world.runners.values() if r.index == 1))
+    world.kill(next(r for r in world.runners.values() if r.index == 1))
+    await world.until(lambda: finished(world))
+    assert world.reason() == "Inconclusive"
+    assert "runner 1" in world.message()
+    for _ in range(5):
+        await world.look()
+    assert (world.status()["run"], world.results()) == (1, ["slipstream-lt-recall-1-result"])
+
+
+async def test_a_runner_killed_once_its_part_is_in_its_log_loses_nothing(world: World) -> None:
+    """The control: after the last phase the log is as good as the runner."""
+    world.apply()
+    await world.until(lambda: world.reason() == "Running")
+    runner = next(r for r in world.runners.values() if r.index == 1)
+    await world.until(lambda: world.now > runner.start_at + 9.5)
+    printed = "\n".join(frame(runner.part()))
+    world.now = runner.start_at + 12
+    world.kill(runner)
+    world.kube.printed[NS, f"{runner.job}-{runner.uid.removeprefix('pod-')}", "runner"] = printed
+    await world.until(lambda: finished(world))
+    assert (world.reason(), world.status()["runners"]["summary"]) == ("Passed", "2/2")
 
 
 @pytest.mark.parametrize("policy", ["Fail", "Continue"])
