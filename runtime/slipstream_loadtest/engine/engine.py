@@ -250,7 +250,8 @@ class Engine:
     def _report(self) -> None:
         if self._on_progress is not None and self._records:
             record = self._records[-1]
-            self._progress = measure(self._progress, record.series, sum(load.in_flight() for load in self._loads()))
+            in_flight = sum(load.in_flight() for load in self._loads())
+            self._progress = measure(self._progress, record.series, in_flight, record.held(self._clock.now()))
             self._on_progress(self._progress)
 
     def _every(self, interval: float, action: Callable[[], None]) -> None:

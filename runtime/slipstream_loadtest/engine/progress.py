@@ -8,18 +8,21 @@ from fractions import Fraction
 import msgspec
 
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData, merged
+from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.measured.tally import Series
+from slipstream_loadtest.plan.model import Plan
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A moment of a run. `rps`: completions since the last report; `p95_ms`: of the phase so far, None before the first answer; `latency`:
-    of the same answers, since quantiles of several runners come from their merge alone."""
+    """A moment of a run. `held_ms`: how much of the phase has passed; `rps`: completions since the last report; `p95_ms`: of the phase so
+    far, None before the first answer; `latency`: of the same answers, since quantiles of several runners come from their merge alone."""
 
     phases: int = 0
     phase: int = 0
     kind: str = "Preparing"
     stage: str = ""
     target: str = ""
+    held_ms: int = 0
     offered: int = 0
     completed: int = 0
     failed: int = 0
@@ -30,15 +33,16 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     latency: HistogramData | None = None
 
 
-def measure(last: Progress, matrix: Iterable[Iterable[Series]], in_flight: int) -> Progress:
+def measure(last: Progress, matrix: Iterable[Iterable[Series]], in_flight: int, held_ms: int) -> Progress:
     """The next moment, one second after `last`; a drain has no series and keeps the figures of what it drains."""
     series = [one for scenario in matrix for one in scenario]
     if not series:
-        return msgspec.structs.replace(last, in_flight=in_flight, rps=0.0)
+        return msgspec.structs.replace(last, in_flight=in_flight, held_ms=held_ms, rps=0.0)
     completed = sum(s.completed for s in series)
     latency = merged(s.latency if s.latency is not None else s.service for s in series)
     return msgspec.structs.replace(
         last,
+        held_ms=held_ms,
         offered=sum(s.offered for s in series),
         completed=completed,
         failed=sum(s.failed for s in series),
@@ -67,6 +71,24 @@ def combine(moments: Iterable[Progress]) -> Progress:
         rps=sum(p.rps for p in there),
         p95_ms=_p95_ms(latency),
         latency=latency.encode(),
+    )
+
+
+def known(plan: Plan, index: int, moments: Iterable[Progress]) -> Known | None:
+    """What a runner had done by what it said last of each phase; None of one that said nothing. Calls in flight have no end, and are not
+    in it."""
+    said = {moment.phase: moment for moment in moments if moment.phases}
+    if not said:
+        return None
+    last = said[max(said)]
+    completed, failed, dropped = (sum(getattr(one, name) for one in said.values()) for name in ("completed", "failed", "dropped"))
+    return Known(
+        index=index,
+        until_ms=plan.phases[last.phase].start_ms + last.held_ms,
+        offered=completed + failed + dropped,
+        completed=completed,
+        failed=failed,
+        dropped=dropped,
     )
 
 

@@ -20,7 +20,7 @@ from slipstream_loadtest.plan.model import Plan, plan_hash
 
 Key = tuple[str, int, str]
 Parts = Mapping[Key, Part]
-_KNOWN: Final = ("offered", "completed", "failed", "dropped")
+_ENDS: Final = ("offered", "completed", "failed", "dropped")
 
 
 def fold(known: Parts, part: Part) -> Parts:
@@ -66,10 +66,10 @@ def merge(plan: Plan, parts: Iterable[Part], run: str | None = None) -> Result:
     )
 
 
-def gather(plan: Plan, encoded: Iterable[bytes], run: str, broken: Mapping[str, str] | None = None) -> Result:
+def gather(plan: Plan, encoded: Iterable[bytes], run: str, broken: Mapping[str, str] | None = None, known: Iterable[Known] = ()) -> Result:
     """The result of what has come, whatever it is: nothing raises. What can't be read or added up is refused by name, and its runner is
-    lost unless there is another part of it; of a lost one's snapshots the last tells what it is known to have done. `broken`: by digest,
-    what a log held but couldn't give back (part.Found)."""
+    lost unless there is another part of it. `broken`: by digest, what a log held but couldn't give back (part.Found). `known`: what runners
+    were last heard of; of a lost one it is kept, as is the last of its snapshots among the parts."""
     refused = {Refused(name=name[:12], why=why) for name, why in (broken or {}).items()}
     whole: list[Part] = []
     snapshots: dict[int, Part] = {}
@@ -86,9 +86,10 @@ def gather(plan: Plan, encoded: Iterable[bytes], run: str, broken: Mapping[str, 
         else:
             whole.append(part)
     made = merge(plan, whole, run)
+    heard = {one.index: one for one in known} | {index: _known(plan, snapshot) for index, snapshot in snapshots.items()}
     return msgspec.structs.replace(
         made,
-        known=tuple(_known(plan, snapshots[index]) for index in made.lost if index in snapshots),
+        known=tuple(heard[index] for index in made.lost if index in heard),
         refused=tuple(sorted(refused, key=lambda one: (one.name, one.why))),
     )
 
@@ -147,7 +148,7 @@ def _phase(part: Part, number: int) -> PhasePart | None:
 
 
 def _known(plan: Plan, snapshot: Part) -> Known:
-    counts = {each: sum(getattr(s, each) for phase in snapshot.phases for s in phase.series) for each in _KNOWN}
+    counts = {each: sum(getattr(s, each) for phase in snapshot.phases for s in phase.series) for each in _ENDS}
     until = max((plan.phases[phase.phase].start_ms + phase.held_ms for phase in snapshot.phases), default=0)
     return Known(index=snapshot.index, until_ms=until, **counts)
 

@@ -221,8 +221,8 @@ def main() -> int:
     if sys.argv[1:2] == ["--local"]:
         from slipstream_loadtest.runner.local_child import run_child
 
-        path, run, index, every = sys.argv[2:6]
-        return uvloop.run(run_child(Path(path).read_bytes(), run, index, every))
+        path, run, index, *live = sys.argv[2:6]
+        return uvloop.run(run_child(Path(path).read_bytes(), run, index, *live))
     try:
         settings = from_environment(os.environ)
     except SettingsInvalid as error:

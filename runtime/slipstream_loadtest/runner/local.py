@@ -23,15 +23,15 @@ import msgspec
 from slipstream_api.clock import MonotonicClock
 from slipstream_loadtest.engine.driver import TargetUnusable
 from slipstream_loadtest.engine.engine import Engine
-from slipstream_loadtest.engine.progress import Progress, combine
+from slipstream_loadtest.engine.progress import Progress, combine, known
 from slipstream_loadtest.http.resolve import drivers_for
 from slipstream_loadtest.measured.merge import gather
-from slipstream_loadtest.measured.part import Found, Part, digest, encode_part, find_parts
-from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.measured.part import MAX_PART, Found, Part, encode_part, find_parts
+from slipstream_loadtest.measured.result import Known, Result
 from slipstream_loadtest.plan.model import Plan, encode_plan
 from slipstream_loadtest.probing.probing import Probing
 from slipstream_loadtest.runner.live import Live
-from slipstream_loadtest.runner.wire import LIVE_MARK, PROGRESS_MARK, READY_LINE, SNAPSHOTS_EVERY, abort_line, start_line
+from slipstream_loadtest.runner.wire import LIVE_MARK, PROGRESS_MARK, READY_LINE, abort_line, start_line
 
 READY_TIMEOUT: Final = 60.0  # seconds for a child to start, resolve and connect
 START_LEAD: Final = 0.2  # how far ahead the common start lies
@@ -82,9 +82,9 @@ async def run_local(
         raise ValueError(f"one process can't be {plan.runners} runners: build the plan for one")
     stop = abort if abort is not None else Stop()
     told = _Told(on_progress, on_parts)
-    found = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
+    found, heard = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
     parts = tuple(found.parts.values())
-    return LocalRun(gather(plan, parts, run, found.broken), parts)
+    return LocalRun(gather(plan, parts, run, found.broken, heard), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ class _Told:
             self.parts(parts())
 
 
-async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> Found:
+async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> tuple[Found, list[Known]]:
     clock = MonotonicClock()
 
     def report(progress: Progress) -> None:
@@ -115,7 +115,7 @@ async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Tol
     try:
         start = clock.now()
         probing.begin(start)
-        return Found(parts={"": encode_part(await probing.end(await engine.run(start)))})
+        return Found(parts={"": encode_part(await probing.end(await engine.run(start)))}), []
     finally:
         watcher.cancel()
         await probing.close()
@@ -142,48 +142,38 @@ class _Child:
     process: asyncio.subprocess.Process
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     progress: Progress = field(default_factory=Progress)
+    said: dict[int, Progress] = field(default_factory=dict)  # phase → what it said of it last
     lines: list[str] = field(default_factory=list)
     live: Live = field(default_factory=Live)
     errors: bytes = b""
     over: bool = False  # it says nothing any more
-
-    def left(self) -> Found:
-        """Its part; without one, what it had done by its last snapshot."""
-        found = find_parts(self.lines)
-        if not found.parts and self.live.part is not None:
-            data = encode_part(self.live.part)
-            found.parts[digest(data)] = data
-        return found
 
     def tell(self, line: bytes) -> None:
         if self.process.stdin is not None and not self.process.stdin.is_closing():
             self.process.stdin.write(line)
 
 
-async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> Found:
+async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> tuple[Found, list[Known]]:
+    """What the children left, and what each was last heard of."""
     with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
         path = Path(folder) / "plan.json"
         path.write_bytes(encode_plan(plan))
-        every = "1" if told.parts is not None else str(SNAPSHOTS_EVERY)
-        children = [await _spawn((str(path), run, str(index), every), index, environ) for index in range(plan.runners)]
+        live = ("live",) if told.parts is not None else ()
+        children = [await _spawn((str(path), run, str(index), *live), index, environ) for index in range(plan.runners)]
         listeners = [asyncio.create_task(_listen(child, children, told)) for child in children]
         try:
             await _start(children)
             await _finish(plan, children, listeners, stop)
         finally:
             await _end(children, listeners)
-    found = Found()
-    for child in children:
-        left = child.left()
-        found.parts.update(left.parts)
-        found.broken.update(left.broken)
-    return found
+    heard = (known(plan, child.index, child.said.values()) for child in children)
+    return find_parts(line for child in children for line in child.lines), [one for one in heard if one is not None]
 
 
 async def _spawn(arguments: tuple[str, ...], index: int, environ: Mapping[str, str]) -> _Child:
-    command = (sys.executable, "-m", "slipstream_loadtest.runner", "--local", *arguments)
-    pipe = asyncio.subprocess.PIPE
-    return _Child(index, await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ)))
+    command, pipe = (sys.executable, "-m", "slipstream_loadtest.runner", "--local", *arguments), asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ), limit=MAX_PART)
+    return _Child(index, process)
 
 
 async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
@@ -196,10 +186,11 @@ async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
             child.ready.set()
         elif line.startswith(PROGRESS_MARK):
             child.progress = msgspec.json.decode(line[len(PROGRESS_MARK) :], type=Progress)
+            child.said[child.progress.phase] = child.progress
             if child is next(one for one in children if not one.over):  # once a second, whoever is lost
                 told.moment(combine(c.progress for c in children), lambda: [c.live.part for c in children if c.live.part is not None])
         elif line.startswith(LIVE_MARK):
-            child.live.hear(line[len(LIVE_MARK) :])
+            child.live.hear(line[len(LIVE_MARK) :].encode())
         else:
             child.lines.append(line)
     child.over, child.progress = True, msgspec.structs.replace(child.progress, rps=0.0, in_flight=0)  # its counts stay

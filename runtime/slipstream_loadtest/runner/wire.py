@@ -6,8 +6,7 @@ from typing import Final
 
 READY_LINE: Final = "SLIPSTREAM-READY"
 PROGRESS_MARK: Final = "SLIPSTREAM-PROGRESS "
-LIVE_MARK: Final = "SLIPSTREAM-LIVE "  # before each frame of a snapshot
-SNAPSHOTS_EVERY: Final = 5  # seconds, where nobody looks at them: a runner that is lost has said what it did until then
+LIVE_MARK: Final = "SLIPSTREAM-LIVE "  # before an encoded snapshot, all in one line: a pipe cuts none
 START_WORD: Final = "START"
 ABORT_WORD: Final = "ABORT"
 

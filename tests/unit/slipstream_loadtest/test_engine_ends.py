@@ -3,13 +3,15 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from slipstream_loadtest.engine.engine import Engine
-from slipstream_loadtest.engine.progress import Progress, combine
+from slipstream_loadtest.engine.progress import Progress, combine, known
 from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.measured.histogram import Histogram
 from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import Part, decode_part, encode_part
+from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import a_plan, comparison_plan
 from tests.fakes.loadtest_slices import times
@@ -140,6 +142,15 @@ def test_progress_of_several_runners_adds_up():
     assert both.p95_ms == pytest.approx(1.0, rel=0.002)
     assert combine([moment(1, [1.0] * 90), moment(1, [900.0] * 10)]).p95_ms == pytest.approx(900, rel=0.002)
     assert combine([moment(1, []), moment(1, [])]).p95_ms is None
+
+
+def test_what_a_runner_was_last_heard_of_is_what_it_is_known_to_have_done():
+    """The last word on each phase; calls in flight have no end, and one that said nothing isn't known at all."""
+    plan = a_plan(warmup="5s")
+    hold = plan.phases[1]
+    said = [moment(0, [1.0] * 30), moment(1, [1.0] * 7), replace(moment(1, [1.0] * 9), failed=2, dropped=1, offered=99, held_ms=1500)]
+    assert known(plan, 3, said) == Known(index=3, until_ms=hold.start_ms + 1500, offered=42, completed=39, failed=2, dropped=1)
+    assert known(plan, 3, [Progress()]) is known(plan, 3, []) is None
 
 
 def test_progress_is_of_the_phase_that_has_begun():

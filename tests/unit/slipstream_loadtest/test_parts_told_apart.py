@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from slipstream_loadtest.judged.verdict import Verdict, judge
 from slipstream_loadtest.measured.histogram import HistogramData, Unlike
-from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.measured.merge import gather, merge
 from slipstream_loadtest.measured.part import (
     IsolationPart,
     MemorySample,
@@ -79,6 +79,15 @@ def test_trap_t15_what_a_lost_runner_is_known_to_have_done_is_said_and_in_no_fig
     verdict = judge(PLAN, result)
     assert codes(verdict) == ["LostRunner"]
     assert verdict.reasons[0].message.endswith("runner 3 had offered 42 calls by 7.25s (40 answered, 2 failed), which are in no figure")
+
+
+def test_trap_t15_what_was_last_heard_of_a_lost_runner_is_kept_and_of_others_not() -> None:
+    """Without its snapshots; with them they say it, to the call."""
+    heard = [Known(index=index, until_ms=9_000, offered=9, completed=9, failed=0, dropped=0) for index in (2, 3)]
+    whole = [encode_part(part) for part in ALL[:3]]
+    assert gather(PLAN, whole, "r", known=heard).known == (heard[1],)
+    late = encode_part(snapshot(a_series(PLAN, [900] * 40)))
+    assert [one.offered for one in gather(PLAN, [*whole, late], "r", known=heard).known] == [40]
 
 
 def test_a_snapshot_of_another_run_or_plan_tells_nothing() -> None:
