@@ -117,7 +117,8 @@ def sum_series(several: Sequence[SeriesPart], *, sliced: bool = True) -> SeriesP
 
 
 def sum_slices(several: Sequence[SeriesPart]) -> tuple[SlicePart, ...]:
-    """Slices of series of one phase, those of the same number together, by rising number."""
+    """Slices of series of one phase, those of the same number together, by rising number. Where one has lost its latencies (fitting.py), the
+    others' are no longer those of all."""
     by_number: dict[int, list[SlicePart]] = {}
     for series in several:
         for one in series.slices:
@@ -126,10 +127,16 @@ def sum_slices(several: Sequence[SeriesPart]) -> tuple[SlicePart, ...]:
         SlicePart(
             number=number,
             **{name: sum(getattr(one, name) for one in same) for name in _SLICED},
-            latency=_merged(one.latency for one in same),
+            latency=_merged(one.latency for one in same)
+            if all(one.latency.count or not one.completed for one in same)
+            else HistogramData(),
         )
         for number, same in sorted(by_number.items())
     )
+
+
+def _timed(one: SlicePart) -> bool:
+    return bool(one.latency.count or not one.completed)
 
 
 def sum_generators(several: Sequence[GeneratorPart]) -> GeneratorPart:

@@ -192,6 +192,8 @@ def _unmeasured(report: Report) -> list[str]:
     steps = [step for window in (report.measured.windows if report.measured else ()) for step in window.steps]
     if steps and not report.omitted and not any(step.slices for step in steps):
         said.append("Figures over time: no runner kept any.")
+    if any(one.completed and not one.latency.count for step in steps for one in step.slices):
+        said.append("Latency over time: left out of the parts for their size, wholly or of some stages.")
     if any(stage.model == "Closed" for stage in report.stages):
         said.append("Corrected latency of closed stages: there is no intended start to count from.")
     return said
