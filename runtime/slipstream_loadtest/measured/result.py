@@ -117,8 +117,8 @@ def sum_series(several: Sequence[SeriesPart], *, sliced: bool = True) -> SeriesP
 
 
 def sum_slices(several: Sequence[SeriesPart]) -> tuple[SlicePart, ...]:
-    """Slices of series of one phase, those of the same number together, by rising number. Where one has lost its latencies (fitting.py), the
-    others' are no longer those of all."""
+    """Slices of series of one phase, those of the same number together, by rising number. Where one has lost its latencies for its size
+    (fitting.py), the others' are no longer those of all."""
     by_number: dict[int, list[SlicePart]] = {}
     for series in several:
         for one in series.slices:
