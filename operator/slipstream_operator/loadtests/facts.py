@@ -73,6 +73,7 @@ class RunnerFacts:
     pod_phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"] = "Pending"
     trouble: str = ""  # OOMKilled, Evicted, ImagePullBackOff, Unschedulable, NoSidecar: what keeps or kept it from running
     detail: str = ""  # the same in the kubelet's or the scheduler's own words
+    since: float | None = None  # unix seconds since which its own container runs; None where it doesn't
     phase: RunnerPhase | None = None
     start_at: float | None = None  # unix seconds, once it has been told
 

@@ -9,6 +9,7 @@ from typing import Final
 from slipstream_api.conditions import Reason
 from slipstream_operator.loadtests.facts import NO_SIDECAR, Facts, RunnerFacts
 
+SILENCE: Final = 10.0  # seconds from a container's start within which no answer is no wonder: interpreters start, addresses spread
 DETAIL_CHARS: Final = 200  # of another component's words in ours
 
 _PULLS: Final = ("ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "ImageInspectError", "RegistryUnavailable")
@@ -37,10 +38,10 @@ class Obstacle:
     words: str = ""
 
 
-def obstacle(facts: Facts) -> Obstacle:
+def obstacle(facts: Facts, now: float) -> Obstacle:
     """The first runner's that has one; a runner that merely takes its time says less than one that is stuck."""
     waiting = [facts.runner(i) for i in range(facts.wanted)]
-    found = [_of(r) for r in waiting if r is not None and r.phase != "Ready"]
+    found = [_of(r, now) for r in waiting if r is not None and r.phase != "Ready"]
     if facts.job is not None and facts.job.refused and None in waiting:
         found.append(_refused(facts.job.refused))
     return min(found, key=lambda one: _PATIENT.index(one.reason) if one.reason in _PATIENT else -1, default=Obstacle())
@@ -56,7 +57,7 @@ def because(runner: RunnerFacts | None) -> str:
     return _words(runner.trouble, runner.detail) if runner is not None and runner.trouble else ""
 
 
-def _of(runner: RunnerFacts) -> Obstacle:
+def _of(runner: RunnerFacts, now: float) -> Obstacle:
     if runner.over:
         return of_ended(runner)
     if runner.trouble:
@@ -66,7 +67,7 @@ def _of(runner: RunnerFacts) -> Obstacle:
         return Obstacle(reason, because(runner))
     if runner.phase == "Preparing":
         return Obstacle(Reason.PREPARING, f" (runner {runner.index}: its sidecar or the target doesn't answer yet)")
-    if runner.pod_phase == "Running":
+    if runner.since is not None and now > runner.since + SILENCE:
         return Obstacle(Reason.RUNNER_UNREACHABLE, f" (runner {runner.index} runs and doesn't answer: may the operator reach its port?)")
     return Obstacle()
 

@@ -50,7 +50,7 @@ def aborting(facts: Facts, reason: str, now: float, timings: Timings) -> Decisio
     """The next step of a run that is being ended early."""
     if facts.started_at is None or facts.job is None:
         return Decision(
-            (Conclude("Aborted", f"{reason} before the start", obstacle(facts).reason), *((RemoveJob(),) if facts.job else ())),
+            (Conclude("Aborted", f"{reason} before the start", obstacle(facts, now).reason), *((RemoveJob(),) if facts.job else ())),
             "Concluding",
         )
     missing = set(facts.missing())

@@ -26,7 +26,7 @@ def starting(facts: Facts, now: float, timings: Timings) -> Decision:
     borne = lost if facts.terms.loss_policy == "Continue" else []
     if len(ready) == facts.wanted - len(borne):
         return Decision((Start(ready, now + timings.start_lead),), "Running", again=timings.poll)
-    hindered = obstacle(facts)
+    hindered = obstacle(facts, now)
     message = f"{len(ready)} of {facts.wanted} runners are ready{hindered.words}"
     if late:
         return _give_up(f"{message} after {facts.terms.start_timeout:.0f}s", hindered.reason)

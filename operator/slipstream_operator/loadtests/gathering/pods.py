@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from slipstream_operator.loadtests.facts import NO_SIDECAR, RunnerFacts
@@ -26,12 +27,20 @@ def runner_facts(pod: Mapping[str, Any]) -> RunnerFacts:
         pod_phase=status.get("phase") or "Pending",
         trouble=trouble,
         detail=" ".join(detail.split()),
+        since=_since(status),
     )
 
 
 def oldest_first(pods: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """So that the last one of an index is its youngest attempt."""
     return sorted(pods, key=lambda pod: (pod["metadata"].get("creationTimestamp") or "", pod["metadata"]["name"]))
+
+
+def _since(status: Mapping[str, Any]) -> float | None:
+    """The latest start of its containers: the runner's comes last."""
+    running = [(one.get("state") or {}).get("running") for one in status.get("containerStatuses") or ()]
+    started = [str(one["startedAt"]) for one in running if one and one.get("startedAt")]
+    return max((datetime.fromisoformat(one).timestamp() for one in started), default=None)
 
 
 def _trouble(pod: Mapping[str, Any], status: Mapping[str, Any], workload: str) -> tuple[str, str]:

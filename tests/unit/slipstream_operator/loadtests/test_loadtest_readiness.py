@@ -11,7 +11,7 @@ from slipstream_operator.errors import Forbidden
 from slipstream_operator.kube.kinds import EVENT, JOB, LOAD_TEST, POD, Kind
 from slipstream_operator.loadtests.gathering.refused import refused
 from tests.fakes.fake_kube import FakeKube
-from tests.fakes.loadtest_world import NS, World, finished, new_world
+from tests.fakes.loadtest_world import NS, World, finished, new_world, stamp
 
 Pod = dict[str, Any]
 
@@ -23,6 +23,10 @@ def container(reason: str, message: str = "", state: str = "waiting", *, phase: 
 
 def unscheduled(message: str, reason: str = "Unschedulable") -> Pod:
     return {"phase": "Pending", "conditions": [{"type": "PodScheduled", "status": "False", "reason": reason, "message": message}]}
+
+
+def running(since: str) -> Pod:
+    return {"phase": "Running", "podIP": "10.9.9.9", "containerStatuses": [{"name": "c", "state": {"running": {"startedAt": since}}}]}
 
 
 # What a pod's status says → the reason, and words of it that have to be in the message.
@@ -41,7 +45,7 @@ PODS: list[tuple[Pod, Reason, str]] = [
     (unscheduled("0/3 nodes are available: 1 Insufficient cpu, 2 node(s) had taint."), Reason.INSUFFICIENT_CPU, "1 Insufficient cpu"),
     (unscheduled("0/3 nodes are available: 3 node(s) didn't match Pod's node affinity."), Reason.UNSCHEDULABLE, "node affinity"),
     (unscheduled("Scheduling is blocked due to non-empty scheduling gates", "SchedulingGated"), Reason.UNSCHEDULABLE, "gates"),
-    ({"phase": "Running", "podIP": "10.9.9.9"}, Reason.RUNNER_UNREACHABLE, "runner 0 runs and doesn't answer"),
+    (running("2025-12-31T23:59:00Z"), Reason.RUNNER_UNREACHABLE, "runner 0 runs and doesn't answer"),
     (container("OOMKilled", state="terminated", phase="Failed"), Reason.OUT_OF_MEMORY, "runner 0 ended before the start (OOMKilled)"),
     ({"phase": "Failed", "reason": "Evicted", "message": "low on memory"}, Reason.EVICTED, "(Evicted: low on memory)"),
     (container("Error", "no such pool", "terminated", phase="Failed"), Reason.RUNNER_ENDED, "(Error: no such pool)"),
@@ -89,6 +93,19 @@ async def test_what_a_pod_says_is_the_reason(status: Pod, reason: Reason, words:
     await world.until(lambda: finished(world), within=40)
     assert said(world) == ("False", reason)
     assert words in world.message()
+
+
+async def test_a_runner_that_has_just_started_may_be_silent_for_a_while() -> None:
+    """Ten seconds; then it is told."""
+    world = await waiting()
+    (key,) = [key for key in world.kube.objects if key[0] == "pods"]
+    world.unreachable = True
+    world.kube.seed(POD, {**world.kube.objects[key], "status": running(stamp(world.now))})
+    for _ in range(11):
+        await world.look()
+        assert said(world) == ("False", Reason.SCHEDULING)
+    await world.look()
+    assert said(world) == ("False", Reason.RUNNER_UNREACHABLE)
 
 
 async def test_a_runner_that_prepares_and_then_is_ready() -> None:
