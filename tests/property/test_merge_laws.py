@@ -4,10 +4,11 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from slipstream_loadtest.measured.merge import Parts, fold, merge
-from slipstream_loadtest.measured.part import Part
-from tests.fakes.loadtest_plans import a_part, a_plan, a_series
+from slipstream_loadtest.measured.part import LIVE, Part
+from tests.fakes.loadtest_plans import a_part, a_plan, a_series, gathered
 
 PLAN = a_plan(runners={"count": 5})
 
@@ -21,7 +22,7 @@ def a_random_part(draw: st.DrawFn) -> Part:
         {0: a_series(PLAN, latencies, errors=errors)},
         index=draw(st.integers(min_value=0, max_value=4)),
         attempt=draw(st.sampled_from("ab")),
-        aborted=draw(st.sampled_from(["", "", "cut"])),
+        aborted=draw(st.sampled_from(["", "", "cut", LIVE])),
     )
 
 
@@ -42,6 +43,20 @@ def test_order_does_not_matter(several: list[Part], random: Random):
 def test_twice_is_once(several: list[Part]):
     """Every part over HTTP and in the log as well."""
     assert merge(PLAN, several + several) == merge(PLAN, several)
+
+
+@settings(max_examples=60)
+@given(parts, st.randoms(use_true_random=False))
+def test_the_last_word_depends_on_no_order_and_snapshots_are_in_no_figure(several: list[Part], random: Random):
+    """Parts and snapshots mixed, each twice, in any order; without the snapshots the figures are the same."""
+    whole = [part for part in several if part.aborted != LIVE]
+    shuffled = several * 2
+    random.shuffle(shuffled)
+    result = gathered(PLAN, shuffled, "r")
+    assert result == gathered(PLAN, several, "r")
+    assert replace(result, known=()) == gathered(PLAN, whole, "r") == merge(PLAN, whole, "r")
+    snapshots = {part.index for part in several if part.aborted == LIVE}
+    assert {one.index for one in result.known} == snapshots & set(result.lost)
 
 
 @settings(max_examples=60)

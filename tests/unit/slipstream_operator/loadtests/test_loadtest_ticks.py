@@ -13,8 +13,8 @@ async def world() -> World:
 
 
 async def test_a_day_of_an_hourly_schedule(world: World) -> None:
-    """24 runs by schedule after the first, none twice, the history bounded, results of dropped runs gone."""
-    world.apply(schedule={"cron": "0 * * * *"}, history={"passed": 3, "failed": 1})
+    """24 runs by schedule after the first, none twice, the history bounded, results of dropped runs gone, and each Job after its time."""
+    world.apply(schedule={"cron": "0 * * * *"}, history={"passed": 3, "failed": 1}, ttlAfterFinished="20m")
     await world.sleep_until(unix("2026-01-02T00:30:00Z"))
     assert world.status()["run"] == 25
     assert world.status()["trigger"] == "Schedule"
@@ -23,6 +23,14 @@ async def test_a_day_of_an_hourly_schedule(world: World) -> None:
     assert [record["run"] for record in world.status()["history"]] == [25, 24, 23]
     assert world.results() == [f"slipstream-lt-recall-{run}-result" for run in (23, 24, 25)]
     assert len(set(world.jobs_made)) == len(world.jobs_made) == 25
+    assert [key for key in world.kube.objects if key[0] in ("jobs", "pods")] == []
+
+
+async def test_a_job_stays_for_its_time(world: World) -> None:
+    """The control of the last line above: a quarter of an hour after the run it is there."""
+    world.apply(schedule={"cron": "0 * * * *"}, ttlAfterFinished="20m")
+    await world.sleep_until(unix("2026-01-01T01:15:00Z"))
+    assert [name for plural, _, name in world.kube.objects if plural == "jobs"] == ["slipstream-lt-recall-2"]
 
 
 async def test_a_schedule_that_is_added_to_an_idle_test_counts_from_then_on(world: World) -> None:
