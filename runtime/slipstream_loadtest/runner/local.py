@@ -181,6 +181,8 @@ async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
     assert child.process.stdout is not None
     assert child.process.stderr is not None
     async for raw in child.process.stdout:
+        if not raw.endswith(b"\n"):  # it was killed within a word
+            break
         line = raw.decode(errors="replace").strip()
         if line == READY_LINE:
             child.ready.set()
