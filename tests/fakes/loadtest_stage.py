@@ -73,9 +73,9 @@ class Stage:
         """Beside a bound of 5 s the generator's own lag decides nothing, however busy the machine is."""
         return self.condition("Succeeded") == (status, reason)
 
-    def unfinished(self) -> int:
-        """How many runners' unfinished parts the operator has."""
-        return len(self.tests.memory(KEY).unfinished)
+    def heard(self) -> int:
+        """How many runners the operator has heard something of."""
+        return len(self.tests.memory(KEY).said)
 
     def condition(self, type_: str) -> tuple[str, str]:
         found = find(self.status.get("conditions", ()), type_)

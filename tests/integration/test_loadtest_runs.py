@@ -50,13 +50,13 @@ async def test_an_impossible_threshold_fails_and_stalls(stage: Stage) -> None:
 
 
 async def test_a_run_shows_its_figures_while_it_lasts(stage: Stage) -> None:
-    """Out of the runners' unfinished parts: what `kubectl get loadtests -w` prints; the calls in flight are no errors."""
+    """Out of what the runners say: what `kubectl get loadtests -w` prints; the calls in flight are no errors."""
     stage.apply(stages=[{"name": "r50", "ratePerSecond": 50, "duration": "3s"}])
     await stage.until(lambda: "p95" in (stage.status.get("summary") or {}))
     assert not stage.status.get("completionTime")
     assert stage.status["progress"].startswith("Hold r50")
     assert stage.status["summary"]["errors"] == "0%"
-    assert stage.unfinished() == 2
+    assert stage.heard() == 2
     await stage.finish()
     assert stage.status["summary"]["requests"] == 150
 

@@ -4,7 +4,6 @@ from random import Random
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from slipstream_loadtest.measured.merge import Parts, fold, merge
 from slipstream_loadtest.measured.part import LIVE, Part
@@ -52,11 +51,7 @@ def test_the_last_word_depends_on_no_order_and_snapshots_are_in_no_figure(severa
     whole = [part for part in several if part.aborted != LIVE]
     shuffled = several * 2
     random.shuffle(shuffled)
-    result = gathered(PLAN, shuffled, "r")
-    assert result == gathered(PLAN, several, "r")
-    assert replace(result, known=()) == gathered(PLAN, whole, "r") == merge(PLAN, whole, "r")
-    snapshots = {part.index for part in several if part.aborted == LIVE}
-    assert {one.index for one in result.known} == snapshots & set(result.lost)
+    assert gathered(PLAN, shuffled, "r") == gathered(PLAN, several, "r") == gathered(PLAN, whole, "r") == merge(PLAN, whole, "r")
 
 
 @settings(max_examples=60)

@@ -54,7 +54,7 @@ class LoadTests:
         self._caches, self._wall, self._timings = caches, wall, timings
         self.client = client or RunnerClient()
         self._counters = CounterClient(port=admin_port)
-        self._gatherer = Gatherer(kube, self.client, cluster_domain, self.policies_seen, wall, live_interval)
+        self._gatherer = Gatherer(kube, self.client, cluster_domain, self.policies_seen, wall)
         self._applier = Applier(kube, self.client, keys, cluster, image, wall, self.policies_in_force, self._counters, live_interval)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by namespace
         self._memories: dict[TestKey, Memory] = {}

@@ -21,7 +21,7 @@ from slipstream_loadtest.engine.closed import ClosedLoad
 from slipstream_loadtest.engine.driver import Driver
 from slipstream_loadtest.engine.loads import Load, Matrix, OpenLoad
 from slipstream_loadtest.engine.probe import Probe
-from slipstream_loadtest.engine.progress import Progress, measure
+from slipstream_loadtest.engine.progress import Progress, ended, measure
 from slipstream_loadtest.engine.record import Record
 from slipstream_loadtest.measured.part import LIVE, Part, PhasePart
 from slipstream_loadtest.measured.tally import Series
@@ -251,7 +251,8 @@ class Engine:
         if self._on_progress is not None and self._records:
             record = self._records[-1]
             in_flight = sum(load.in_flight() for load in self._loads())
-            self._progress = measure(self._progress, record.series, in_flight, record.held(self._clock.now()))
+            ends = ended(one for each in self._records for scenario in each.series for one in scenario)
+            self._progress = measure(self._progress, record.series, in_flight, record.held(self._clock.now()), ends)
             self._on_progress(self._progress)
 
     def _every(self, interval: float, action: Callable[[], None]) -> None:

@@ -13,6 +13,14 @@ from slipstream_loadtest.measured.tally import Series
 from slipstream_loadtest.plan.model import Plan
 
 
+class Ends(msgspec.Struct, frozen=True, array_like=True):
+    """Calls that have ended since the start, in all phases."""
+
+    completed: int = 0
+    failed: int = 0
+    dropped: int = 0
+
+
 class Progress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A moment of a run. `held_ms`: how much of the phase has passed; `rps`: completions since the last report; `p95_ms`: of the phase so
     far, None before the first answer; `latency`: of the same answers, since quantiles of several runners come from their merge alone."""
@@ -31,13 +39,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     rps: float = 0.0
     p95_ms: float | None = None
     latency: HistogramData | None = None
+    ends: Ends = Ends()
 
 
-def measure(last: Progress, matrix: Iterable[Iterable[Series]], in_flight: int, held_ms: int) -> Progress:
+def measure(last: Progress, matrix: Iterable[Iterable[Series]], in_flight: int, held_ms: int, ends: Ends) -> Progress:
     """The next moment, one second after `last`; a drain has no series and keeps the figures of what it drains."""
     series = [one for scenario in matrix for one in scenario]
     if not series:
-        return msgspec.structs.replace(last, in_flight=in_flight, held_ms=held_ms, rps=0.0)
+        return msgspec.structs.replace(last, in_flight=in_flight, held_ms=held_ms, rps=0.0, ends=ends)
     completed = sum(s.completed for s in series)
     latency = merged(s.latency if s.latency is not None else s.service for s in series)
     return msgspec.structs.replace(
@@ -51,7 +60,14 @@ def measure(last: Progress, matrix: Iterable[Iterable[Series]], in_flight: int, 
         rps=float(max(0, completed - last.completed)),
         p95_ms=_p95_ms(latency),
         latency=latency.encode(),
+        ends=ends,
     )
+
+
+def ended(every: Iterable[Series]) -> Ends:
+    """Of all series of all phases so far."""
+    several = list(every)
+    return Ends(sum(s.completed for s in several), sum(s.failed for s in several), sum(s.dropped for s in several))
 
 
 def combine(moments: Iterable[Progress]) -> Progress:
@@ -74,22 +90,13 @@ def combine(moments: Iterable[Progress]) -> Progress:
     )
 
 
-def known(plan: Plan, index: int, moments: Iterable[Progress]) -> Known | None:
-    """What a runner had done by what it said last of each phase; None of one that said nothing. Calls in flight have no end, and are not
-    in it."""
-    said = {moment.phase: moment for moment in moments if moment.phases}
-    if not said:
+def known(plan: Plan, index: int, last: Progress | None) -> Known | None:
+    """What a runner had done by what it said last; None of one that said nothing. Calls in flight have no end, and are not in it."""
+    if last is None or not last.phases or not 0 <= last.phase < len(plan.phases):
         return None
-    last = said[max(said)]
-    completed, failed, dropped = (sum(getattr(one, name) for one in said.values()) for name in ("completed", "failed", "dropped"))
-    return Known(
-        index=index,
-        until_ms=plan.phases[last.phase].start_ms + last.held_ms,
-        offered=completed + failed + dropped,
-        completed=completed,
-        failed=failed,
-        dropped=dropped,
-    )
+    until, ends = plan.phases[last.phase].start_ms + last.held_ms, last.ends
+    offered = ends.completed + ends.failed + ends.dropped
+    return Known(index=index, until_ms=until, offered=offered, completed=ends.completed, failed=ends.failed, dropped=ends.dropped)
 
 
 def _p95_ms(latency: Histogram) -> float | None:

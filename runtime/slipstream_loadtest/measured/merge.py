@@ -9,7 +9,6 @@ the same). One attempt per index is added up: whole before aborted, then the one
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 import msgspec
 
@@ -20,7 +19,6 @@ from slipstream_loadtest.plan.model import Plan, plan_hash
 
 Key = tuple[str, int, str]
 Parts = Mapping[Key, Part]
-_ENDS: Final = ("offered", "completed", "failed", "dropped")
 
 
 def fold(known: Parts, part: Part) -> Parts:
@@ -69,10 +67,9 @@ def merge(plan: Plan, parts: Iterable[Part], run: str | None = None) -> Result:
 def gather(plan: Plan, encoded: Iterable[bytes], run: str, broken: Mapping[str, str] | None = None, known: Iterable[Known] = ()) -> Result:
     """The result of what has come, whatever it is: nothing raises. What can't be read or added up is refused by name, and its runner is
     lost unless there is another part of it. `broken`: by digest, what a log held but couldn't give back (part.Found). `known`: what runners
-    were last heard of; of a lost one it is kept, as is the last of its snapshots among the parts."""
+    were last heard of; of a lost one it is kept."""
     refused = {Refused(name=name[:12], why=why) for name, why in (broken or {}).items()}
     whole: list[Part] = []
-    snapshots: dict[int, Part] = {}
     for data in encoded:
         part = _readable(data)
         if isinstance(part, Refused):
@@ -81,15 +78,12 @@ def gather(plan: Plan, encoded: Iterable[bytes], run: str, broken: Mapping[str, 
             whole.append(part)  # counted as foreign
         elif why := _unlike(plan, part):
             refused.add(Refused(name=f"runner {part.index}", why=why))
-        elif part.aborted == LIVE:
-            snapshots[part.index] = max(snapshots.get(part.index, part), part, key=_rank)
-        else:
+        elif part.aborted != LIVE:
             whole.append(part)
     made = merge(plan, whole, run)
-    heard = {one.index: one for one in known} | {index: _known(plan, snapshot) for index, snapshot in snapshots.items()}
     return msgspec.structs.replace(
         made,
-        known=tuple(heard[index] for index in made.lost if index in heard),
+        known=tuple(sorted((one for one in known if one.index in made.lost), key=lambda one: one.index)),
         refused=tuple(sorted(refused, key=lambda one: (one.name, one.why))),
     )
 
@@ -145,12 +139,6 @@ def _choose(parts: Iterable[Part]) -> dict[int, Part]:
 
 def _phase(part: Part, number: int) -> PhasePart | None:
     return next((phase for phase in part.phases if phase.phase == number), None)
-
-
-def _known(plan: Plan, snapshot: Part) -> Known:
-    counts = {each: sum(getattr(s, each) for phase in snapshot.phases for s in phase.series) for each in _ENDS}
-    until = max((plan.phases[phase.phase].start_ms + phase.held_ms for phase in snapshot.phases), default=0)
-    return Known(index=snapshot.index, until_ms=until, **counts)
 
 
 def _window(plan: Plan, number: int, measured: list[PhasePart | None]) -> Window:

@@ -50,8 +50,8 @@ class Refused(ResultPart, frozen=True, kw_only=True):
 
 
 class Known(ResultPart, frozen=True, kw_only=True):
-    """What a lost runner had done by its last snapshot, in all phases. In no figure of the run: of what was under way when it was lost, and
-    of what came after the snapshot, nothing is known, and calls that have an end are the quick ones."""
+    """What a lost runner had done by its last word, in all phases. In no figure of the run: of what was under way when it was lost, and of
+    what came after that, nothing is known, and calls that have an end are the quick ones."""
 
     index: int
     until_ms: int  # since the common start

@@ -35,7 +35,7 @@ class Versions(ReportPart, frozen=True, kw_only=True):
 
 
 class Runners(ReportPart, frozen=True, kw_only=True):
-    """Which of the runners' parts are in the figures. `known`: what lost ones had done by their last snapshot, which is in none."""
+    """Which of the runners' parts are in the figures. `known`: what lost ones had done by their last word, which is in none."""
 
     wanted: int
     received: tuple[int, ...]

@@ -166,7 +166,7 @@ class Runner:
             return
 
     def _on_progress(self, progress: Progress) -> None:
-        self._progress = msgspec.structs.replace(progress, latency=None)  # asked for each second, and the snapshots have it
+        self._progress = progress
 
 
 async def serve(settings: RunnerSettings, environ: Mapping[str, str]) -> int:

@@ -142,7 +142,6 @@ class _Child:
     process: asyncio.subprocess.Process
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     progress: Progress = field(default_factory=Progress)
-    said: dict[int, Progress] = field(default_factory=dict)  # phase → what it said of it last
     lines: list[str] = field(default_factory=list)
     live: Live = field(default_factory=Live)
     errors: bytes = b""
@@ -166,7 +165,7 @@ async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: 
             await _finish(plan, children, listeners, stop)
         finally:
             await _end(children, listeners)
-    heard = (known(plan, child.index, child.said.values()) for child in children)
+    heard = (known(plan, child.index, child.progress) for child in children)
     return find_parts(line for child in children for line in child.lines), [one for one in heard if one is not None]
 
 
@@ -188,7 +187,6 @@ async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
             child.ready.set()
         elif line.startswith(PROGRESS_MARK):
             child.progress = msgspec.json.decode(line[len(PROGRESS_MARK) :], type=Progress)
-            child.said[child.progress.phase] = child.progress
             if child is next(one for one in children if not one.over):  # once a second, whoever is lost
                 told.moment(combine(c.progress for c in children), lambda: [c.live.part for c in children if c.live.part is not None])
         elif line.startswith(LIVE_MARK):

@@ -11,7 +11,6 @@ from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.measured.histogram import Histogram
 from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import Part, decode_part, encode_part
-from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import a_plan, comparison_plan
 from tests.fakes.loadtest_slices import times
@@ -144,13 +143,21 @@ def test_progress_of_several_runners_adds_up():
     assert combine([moment(1, []), moment(1, [])]).p95_ms is None
 
 
-def test_what_a_runner_was_last_heard_of_is_what_it_is_known_to_have_done():
-    """The last word on each phase; calls in flight have no end, and one that said nothing isn't known at all."""
-    plan = a_plan(warmup="5s")
-    hold = plan.phases[1]
-    said = [moment(0, [1.0] * 30), moment(1, [1.0] * 7), replace(moment(1, [1.0] * 9), failed=2, dropped=1, offered=99, held_ms=1500)]
-    assert known(plan, 3, said) == Known(index=3, until_ms=hold.start_ms + 1500, offered=42, completed=39, failed=2, dropped=1)
-    assert known(plan, 3, [Progress()]) is known(plan, 3, []) is None
+async def test_what_a_runner_was_last_heard_of_is_what_it_is_known_to_have_done():
+    """All phases, the short ones that no report falls into as well; the calls in flight have no end, and are not in it."""
+    stages = [{"name": name, "users": 2, "duration": "1500ms"} for name in ("a", "b")]
+    plan = a_plan(warmup="300ms", stages=stages)
+    told: list[tuple[Progress, int]] = []
+    engine = an_engine(plan, ScriptedDriver(takes(0.1)), on_progress=lambda moment: told.append((moment, engine.snapshot().offered)))
+    await engine.prepare()
+    await engine.run(LoopClock().now())
+    last, offered = told[2]
+    found = known(plan, 3, last)
+    assert found is not None
+    assert (found.index, found.until_ms) == (3, pytest.approx(3000, abs=10))
+    assert (found.offered, found.completed, found.failed, found.dropped) == (offered, offered, 0, 0)
+    assert found.offered > last.completed > 0
+    assert known(plan, 3, Progress()) is known(plan, 3, None) is known(plan, 3, replace(last, phase=99)) is None
 
 
 def test_progress_is_of_the_phase_that_has_begun():

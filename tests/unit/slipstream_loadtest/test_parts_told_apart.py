@@ -69,33 +69,19 @@ def test_a_snapshot_of_a_run_that_goes_on_is_replaced_by_its_last_word() -> None
     assert gathered(PLAN, [*ALL[:3], cut, live], "r") == gathered(PLAN, [*ALL[:3], cut], "r")
 
 
+HEARD = [Known(index=index, until_ms=7_250, offered=42, completed=40, failed=2, dropped=0) for index in (3, 2)]
+
+
 def test_trap_t15_what_a_lost_runner_is_known_to_have_done_is_said_and_in_no_figure() -> None:
-    """Of its snapshots the latest, in any order and however often; the three others are judged as if there were none."""
-    early, late = snapshot(a_series(PLAN, [900] * 5), 1_000), snapshot(a_series(PLAN, [900] * 40, errors={"Reset": 2}), 7_250)
-    result = gathered(PLAN, [late, *ALL[:3], early], "r")
-    assert result == gathered(PLAN, [early, late, *ALL[:3], late], "r")
-    assert result.known == (Known(index=3, until_ms=7_250, offered=42, completed=40, failed=2, dropped=0),)
-    assert replace(result, known=()) == gathered(PLAN, ALL[:3], "r")
+    """Of the lost one alone; the three others are judged as if nothing were known, and a snapshot of it adds nothing."""
+    whole = [*map(encode_part, ALL[:3])]
+    result = gather(PLAN, [*whole, encode_part(snapshot(SERIES))], "r", known=HEARD)
+    assert result.known == (HEARD[0],)
+    assert replace(result, known=()) == gather(PLAN, whole, "r")
     verdict = judge(PLAN, result)
     assert codes(verdict) == ["LostRunner"]
     assert verdict.reasons[0].message.endswith("runner 3 had offered 42 calls by 7.25s (40 answered, 2 failed), which are in no figure")
-
-
-def test_trap_t15_what_was_last_heard_of_a_lost_runner_is_kept_and_of_others_not() -> None:
-    """Without its snapshots; with them they say it, to the call."""
-    heard = [Known(index=index, until_ms=9_000, offered=9, completed=9, failed=0, dropped=0) for index in (2, 3)]
-    whole = [encode_part(part) for part in ALL[:3]]
-    assert gather(PLAN, whole, "r", known=heard).known == (heard[1],)
-    late = encode_part(snapshot(a_series(PLAN, [900] * 40)))
-    assert [one.offered for one in gather(PLAN, [*whole, late], "r", known=heard).known] == [40]
-
-
-def test_a_snapshot_of_another_run_or_plan_tells_nothing() -> None:
-    """Whoever answers on the address of a runner that is lost."""
-    series = a_series(PLAN, [10] * 5)
-    strangers = [replace(snapshot(series), run="before"), replace(snapshot(series), plan_hash="0" * 64)]
-    result = gathered(PLAN, [*ALL[:3], *strangers], "r")
-    assert (result.known, result.foreign, [one.name for one in result.refused]) == ((), 1, ["runner 3"])
+    assert gather(PLAN, [*map(encode_part, ALL)], "r", known=HEARD).known == ()
 
 
 def test_trap_t15_a_corrupted_part_is_a_lost_runner_and_named() -> None:

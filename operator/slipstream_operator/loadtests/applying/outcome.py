@@ -11,6 +11,7 @@ import msgspec
 
 from slipstream_loadtest.judged.verdict import Reason, Verdict, judge
 from slipstream_loadtest.measured.merge import gather
+from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.model import Plan, plan_hash
 from slipstream_loadtest.report.document import as_json
 from slipstream_loadtest.report.status import as_status
@@ -37,13 +38,14 @@ def outcome(
     end: Conclude,
     baseline: Baseline | None = None,
     records: Mapping[str, Any] | None = None,
+    heard: Iterable[Known] = (),
 ) -> Outcome:
     """Merges and judges. A run that ended by a cause of its own is never more than Inconclusive, whatever its parts say.
 
-    `encoded`: parts, and snapshots of runners without one; `records`: what the operator knows besides (why it began, policies in force,
-    counters of sidecars), stored with the result.
+    `records`: what the operator knows besides (why it began, policies in force, counters of sidecars), stored with the result. `heard`:
+    what runners said of themselves last.
     """
-    result = gather(plan, encoded, run)
+    result = gather(plan, encoded, run, known=heard)
     verdict = judge(plan, result, baseline)
     causes = [Reason(code=end.cause, message=end.message)] if end.cause else []
     stopped = result.aborted and not result.aborted.startswith(BROKEN) and end.cause not in ("Aborted", "RunnerLost")
