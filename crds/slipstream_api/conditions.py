@@ -70,6 +70,20 @@ class Reason(StrEnum):
     READY = "Ready"
     # RunnersReady
     SCHEDULING = "Scheduling"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    PODS_REFUSED = "PodsRefused"
+    UNSCHEDULABLE = "Unschedulable"
+    INSUFFICIENT_CPU = "InsufficientCPU"
+    INSUFFICIENT_MEMORY = "InsufficientMemory"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    CREATE_CONTAINER_FAILED = "CreateContainerFailed"
+    CRASH_LOOP = "CrashLoop"
+    SIDECAR_MISSING = "SidecarMissing"
+    PREPARING = "Preparing"
+    RUNNER_UNREACHABLE = "RunnerUnreachable"
+    OUT_OF_MEMORY = "OutOfMemory"
+    EVICTED = "Evicted"
+    RUNNER_ENDED = "RunnerEnded"
     # Succeeded
     QUEUED = "Queued"
     STARTING = "Starting"
@@ -100,7 +114,11 @@ POLICY_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
 LOADTEST_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
     Type.ACCEPTED: frozenset({R.ACCEPTED, R.INVALID}),
     Type.RESOLVED_REFS: frozenset({R.RESOLVED_REFS, R.TARGET_NOT_FOUND, R.BASELINE_NOT_FOUND, R.CONFIG_MAP_NOT_FOUND, R.KEY_NOT_FOUND}),
-    Type.RUNNERS_READY: frozenset({R.READY, R.SCHEDULING, R.PENDING}),
+    Type.RUNNERS_READY: frozenset(
+        {R.READY, R.SCHEDULING, R.PENDING, R.QUOTA_EXCEEDED, R.PODS_REFUSED, R.UNSCHEDULABLE, R.INSUFFICIENT_CPU, R.INSUFFICIENT_MEMORY}
+        | {R.IMAGE_PULL_FAILED, R.CREATE_CONTAINER_FAILED, R.CRASH_LOOP, R.SIDECAR_MISSING, R.PREPARING, R.RUNNER_UNREACHABLE}
+        | {R.OUT_OF_MEMORY, R.EVICTED, R.RUNNER_ENDED}
+    ),
     Type.SUCCEEDED: frozenset(
         {R.PENDING, R.QUEUED, R.STARTING, R.RUNNING, R.PASSED, R.THRESHOLDS_FAILED, R.INCONCLUSIVE, R.ABORTED, R.INVALID}
     ),

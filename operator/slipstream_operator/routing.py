@@ -65,7 +65,3 @@ class Router:
 
     def config_map(self, entry: ConfigMapEntry) -> Keys:
         return Keys(frozenset({(entry.namespace, entry.workload)}))
-
-    def seen_policies(self) -> dict[str, PolicyKey]:
-        """uid → key of every policy that an event told of."""
-        return {uid: entry.key for uid, entry in self._seen.items()}

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
 from slipstream_loadtest.judged.alike import Baseline, unfit
 from slipstream_loadtest.judged.live import aborts, reached
 from slipstream_loadtest.measured.histogram import Unlike
-from slipstream_loadtest.measured.merge import gather
+from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import Part
-from slipstream_loadtest.measured.result import RESULT_VERSION, Result
 from slipstream_loadtest.plan.model import Plan
+from slipstream_loadtest.report.against import Unlike as NoComparison
+from slipstream_loadtest.report.against import whole
+from slipstream_loadtest.report.document import NoReport, read_report
 from slipstream_loadtest.runner.local import Stop
 
 
@@ -21,24 +21,14 @@ class NoBaseline(Exception):  # noqa: N818 - an answer, not a malfunction
     """Why a file can't be the baseline; the message says what to do."""
 
 
-class _Stored(msgspec.Struct):
-    """What a stored report holds besides its figures."""
-
-    plan: Plan | None = None
-    measured: Result | None = None
-
-
 def read_baseline(file: Path) -> Baseline:
     """Plan and result of a report that `slipstream loadtest --report` has stored. Raises NoBaseline."""
     try:
-        found = msgspec.json.decode(file.read_bytes(), type=_Stored)
+        return whole(read_report(file.read_bytes()), "the report")
     except OSError as error:
         raise NoBaseline(f"--baseline {file}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise NoBaseline(f"--baseline {file}: not a report of this version: {error}") from None
-    if found.plan is None or found.measured is None or found.measured.version != RESULT_VERSION:
-        raise NoBaseline(f"--baseline {file}: it holds no result of this version: store one with `slipstream loadtest --report`")
-    return found.plan, found.measured
+    except (NoReport, NoComparison) as error:
+        raise NoBaseline(f"--baseline {file}: {error}: store one with `slipstream loadtest --report`") from None
 
 
 def fit(plan: Plan, baseline: Baseline | None) -> Baseline | None:
@@ -61,7 +51,7 @@ def watch(plan: Plan, stop: Stop) -> Callable[[list[Part]], None] | None:
         if not parts or stop.is_set():
             return
         try:
-            so_far = gather(plan, parts, parts[0].run)
+            so_far = merge(plan, parts)
             reason = aborts(plan, so_far, reached(plan, so_far))
         except Unlike:  # half of a snapshot decides nothing; the end of the run tells
             return

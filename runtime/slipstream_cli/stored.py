@@ -41,7 +41,8 @@ class Cluster:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise NotFound(f"kubectl get {kind} {name}: {error}") from None
         if done.returncode:
-            raise NotFound(f"kubectl get {kind} {name}: {done.stderr.strip() or f'exit code {done.returncode}'}")
+            last = done.stderr.strip().rsplit("\n", 1)[-1]  # before it, kubectl logs each of its attempts
+            raise NotFound(f"kubectl get {kind} {name}: {last or f'exit code {done.returncode}'}")
         found: dict[str, Any] = json.loads(done.stdout)
         return found
 

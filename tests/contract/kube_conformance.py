@@ -12,7 +12,7 @@ import pytest
 
 from slipstream_operator.errors import AlreadyExists, Conflict, NotFound
 from slipstream_operator.kube.client import Kube
-from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL
+from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL, EVENT
 
 
 def config_map(namespace: str, name: str = "slipstream-conformance", **data: str) -> dict[str, Any]:
@@ -126,6 +126,15 @@ class KubeConformance:
         names = [o["metadata"]["name"] for o in await kube.list(CONFIG_MAP, namespace, labels="conformance=yes")]
         assert names == ["slipstream-conformance"]
         assert await kube.list(CONFIG_MAP, namespace, labels="conformance=no") == []
+
+    async def test_list_selects_events_by_what_they_are_about(self, kube: Kube, namespace: str) -> None:
+        """Fields of the object that an Event names, and its reason; all have to fit."""
+        for name, uid, reason in (("a", "u-1", "FailedCreate"), ("b", "u-1", "Other"), ("c", "u-2", "FailedCreate")):
+            about = {"apiVersion": "batch/v1", "kind": "Job", "namespace": namespace, "name": "j", "uid": uid}
+            event = {"metadata": {"namespace": namespace, "name": f"slipstream-{name}"}, "involvedObject": about, "reason": reason}
+            await kube.create(EVENT, event | {"type": "Warning", "source": {"component": "conformance"}})
+        found = await kube.list(EVENT, namespace, fields="involvedObject.uid=u-1,reason=FailedCreate")
+        assert [one["metadata"]["name"] for one in found] == ["slipstream-a"]
 
     async def test_a_list_of_metadata_has_uids_and_nothing_else(self, kube: Kube, namespace: str) -> None:
         """For a check of who is alive the rest needn't travel."""

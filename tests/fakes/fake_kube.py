@@ -44,12 +44,14 @@ class FakeKube:
         await self._enter("get", kind, name)
         return copy.deepcopy(self._find(kind, namespace, name))
 
-    async def list(self, kind: Kind, namespace: str | None, *, labels: str = "", metadata_only: bool = False) -> list[Object]:
+    async def list(
+        self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> list[Object]:
         await self._enter("list", kind, "")
         found = [
             obj
             for (plural, where, _), obj in sorted(self.objects.items(), key=lambda item: (item[0][1] or "", item[0][2]))
-            if plural == kind.plural and namespace in (None, where) and _selected(obj, labels)
+            if plural == kind.plural and namespace in (None, where) and _selected(obj, labels) and _matches(obj, fields)
         ]
         if metadata_only:
             found = [{"metadata": obj["metadata"]} for obj in found]
@@ -212,6 +214,18 @@ class FakeKube:
 
 def _identity(obj: Object) -> Object:
     return {k: v for k, v in obj["metadata"].items() if k in ("uid", "resourceVersion", "generation", "creationTimestamp")}
+
+
+def _matches(obj: Object, fields: str) -> bool:
+    """`involvedObject.name=x`, joined by commas."""
+    for term in filter(None, fields.split(",")):
+        path, value = term.split("=")
+        found: Any = obj
+        for name in path.split("."):
+            found = (found or {}).get(name)
+        if found != value:
+            return False
+    return True
 
 
 def _selected(obj: Object, labels: str) -> bool:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from slipstream_api.models import LoadTestSpec
-from slipstream_loadtest.measured.merge import merge
-from slipstream_loadtest.measured.part import GeneratorPart, Part, PhasePart, SeriesPart
+from slipstream_loadtest.measured.merge import gather, merge
+from slipstream_loadtest.measured.part import GeneratorPart, Part, PhasePart, SeriesPart, encode_part
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.measured.tally import Series
 from slipstream_loadtest.plan.build import Route, Routes, build_plan
@@ -120,3 +120,8 @@ def a_result(plan: Plan, *series: SeriesPart, generator: GeneratorPart | None = 
     held = [number for number, phase in enumerate(plan.phases) if phase.kind == "Hold"]
     by_phase = {number: series[min(at, len(series) - 1)] for at, number in enumerate(held)}
     return merge(plan, [a_part(plan, by_phase, generator=generator)])
+
+
+def gathered(plan: Plan, parts: Iterable[Part], run: str, broken: Mapping[str, str] | None = None) -> Result:
+    """The last word on parts, which come encoded."""
+    return gather(plan, map(encode_part, parts), run, broken)

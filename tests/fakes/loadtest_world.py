@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from slipstream_api.conditions import find
-from slipstream_loadtest.measured.part import digest, encode_part, frame
+from slipstream_loadtest.engine.progress import Ends, Progress
+from slipstream_loadtest.measured.part import LIVE, digest, encode_part, frame
 from slipstream_loadtest.plan.model import Plan, decode_plan
 from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.client import Unreachable
@@ -18,12 +19,13 @@ from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import Temporary
 from slipstream_operator.kube.kinds import CONFIG_MAP, JOB, LOAD_TEST, POD, SECRET, Kind
 from slipstream_operator.loadtests.applying.manifests import PLAN_FILE
-from slipstream_operator.loadtests.client import Progress, RunnerClient, RunnerState
+from slipstream_operator.loadtests.client import RunnerClient, RunnerState
 from slipstream_operator.loadtests.controller import LoadTests
 from slipstream_operator.names import SIGNING_KEYS_SECRET
 from slipstream_operator.queue import Run
 from tests.fakes.fake_kube import FakeKube
 from tests.fakes.loadtest_plans import a_part, a_series
+from tests.fakes.loadtest_slices import times
 
 NS = "default"
 
@@ -56,10 +58,29 @@ class Runner:
             return "Ready" if now >= self.ready_at else "Preparing"
         return "Done" if now >= self.start_at + self.plan.duration_ms / 1000 else "Running"
 
-    def part(self) -> bytes:
+    def moment(self, now: float) -> Progress:
+        """What it says of itself while it runs: a hundred calls of the phase, and fifty that have ended in sum."""
+        at = round((now - (self.start_at or now)) * 1000)
+        number = max(n for n, phase in enumerate(self.plan.phases) if phase.start_ms <= at)
+        phase = self.plan.phases[number]
+        return Progress(
+            phases=len(self.plan.phases),
+            phase=number,
+            kind=phase.kind,
+            stage=phase.stage,
+            target=phase.target,
+            held_ms=at - phase.start_ms,
+            completed=99,
+            failed=1,
+            rps=100.0 + now % 7,
+            latency=times([self.latency_ms] * 99).encode(),
+            ends=Ends(50, 0, 0),
+        )
+
+    def part(self, aborted: str = "") -> bytes:
         held = [n for n, phase in enumerate(self.plan.phases) if phase.kind == "Hold"] if self.start_at is not None else []
         series = {n: a_series(self.plan, [self.latency_ms + at / 100 for at in range(50)]) for n in held}
-        return encode_part(a_part(self.plan, series, index=self.index, run=self.run, attempt=self.uid, aborted=self.aborted))
+        return encode_part(a_part(self.plan, series, index=self.index, run=self.run, attempt=self.uid, aborted=aborted or self.aborted))
 
 
 @dataclass
@@ -174,7 +195,7 @@ class World(RunnerClient):
     async def state(self, ip: str) -> RunnerState:
         r = self._of(ip)
         phase: Any = r.phase(self.now)
-        moment = Progress("Hold", "s", "Direct", 100.0 + self.now % 7, completed=99, failed=1, p95_ms=5.0) if phase == "Running" else None
+        moment = r.moment(self.now) if phase == "Running" and r.start_at is not None and self.now > r.start_at else None
         return RunnerState(phase=phase, run=r.run, index=r.index, attempt=r.uid, start_at=r.start_at, progress=moment)
 
     async def start(self, ip: str, envelope: bytes) -> None:
@@ -190,8 +211,8 @@ class World(RunnerClient):
         return self._of(ip).part()
 
     async def so_far(self, ip: str) -> bytes | None:
-        self._of(ip)
-        return None
+        runner = self._of(ip)
+        return runner.part(LIVE) if runner.phase(self.now) == "Running" else None
 
     async def acknowledge(self, ip: str, name: str) -> None:
         runner = self._of(ip)
@@ -263,6 +284,11 @@ async def new_world(when: str = "2026-01-01T00:00:00Z") -> World:
     return world
 
 
+def finished(world: World, run: int = 1, name: str = "recall") -> bool:
+    status = world.status(name)
+    return status.get("run") == run and bool(status.get("completionTime"))
+
+
 def stamp(when: float) -> str:
     return datetime.fromtimestamp(when, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
@@ -277,4 +303,4 @@ def _payload(envelope: bytes) -> dict[str, Any]:
     return payload
 
 
-__all__ = ["CONFIG_MAP", "NS", "Runner", "World", "new_world", "stamp", "unix"]
+__all__ = ["CONFIG_MAP", "NS", "Runner", "World", "finished", "new_world", "stamp", "unix"]

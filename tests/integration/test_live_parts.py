@@ -15,8 +15,8 @@ from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.runner.local import run_local
 from slipstream_loadtest.runner.server import DIGEST_HEADER
 from tests.fakes.loadtest_plans import a_plan
+from tests.fakes.runner_process import RunnerProcess, ended, requests_seen
 from tests.fakes.scripted_target import ScriptedTarget, scripted_target
-from tests.integration.test_runner_process import RunnerProcess, ended, requests_seen
 
 THINK = {"type": "Constant", "mean": "20ms"}
 
@@ -93,5 +93,5 @@ async def test_local_runners_tell_their_parts_each_second(target: ScriptedTarget
     assert {part.index for part in told[-1]} == set(range(runners))
     offered = [sum(part.offered for part in parts) for parts in told]
     assert offered == sorted(offered)
-    assert 0 < offered[-1] <= sum(part.offered for part in done.parts) == len(target.requests)
+    assert 0 < offered[-1] <= sum(part.offered for part in map(decode_part, done.parts)) == len(target.requests)
     merge(plan, told[-1])

@@ -14,6 +14,7 @@ import pytest
 from msgspec.structs import replace
 
 from slipstream_cli.baseline import watch
+from slipstream_loadtest.engine.progress import Progress
 from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.measured.part import Part
 from slipstream_loadtest.plan.build import Route, Routes
@@ -50,6 +51,16 @@ async def test_trap_t21_a_broken_bound_ends_a_run_that_drains_merges_and_is_fail
     assert (verdict.result, verdict.reasons[0].code) == ("Failed", "ThresholdsFailed")
 
 
+async def test_who_is_told_of_a_run_and_fails_is_heard(target: ScriptedTarget) -> None:
+    """An exception of the caller's own is its own, and no runner's loss."""
+
+    def fail(parts: list[Part]) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await run_local(plan_for(target, "/things", seconds=2), on_parts=fail)
+
+
 async def test_a_bound_that_holds_ends_nothing(target: ScriptedTarget) -> None:
     """The control: the same with answers that are right."""
     plan, stop = plan_for(target, "/things", seconds=2, thresholds=[BROKEN]), Stop()
@@ -58,9 +69,31 @@ async def test_a_bound_that_holds_ends_nothing(target: ScriptedTarget) -> None:
     assert [row.result for row in judge(plan, done.result).thresholds] == ["Passed"]
 
 
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_the_others_are_told_of_whoever_is_killed(target: ScriptedTarget, lost: int) -> None:
+    """The first runner as well as the last: progress goes on each second, with what the dead one has counted and without its rate."""
+    plan = plan_for(target, "/slow?ms=5", runners=2, seconds=4)
+    told: list[Progress] = []
+    both: list[list[Part]] = []
+
+    def kill(found: list[Part]) -> None:
+        if len(found) == 2:
+            both.append(found)
+            if len(both) == 1:
+                os.kill(int(found[lost].attempt), signal.SIGKILL)
+
+    async with asyncio.timeout(40):
+        done = await run_local(plan, on_parts=kill, on_progress=told.append)
+    assert done.result.lost == (lost,)
+    assert len(both) >= 3
+    assert max(moment.phase for moment in told) == 0
+    assert told[-1].completed > told[0].completed
+    assert max(moment.in_flight for moment in told) > 2 >= told[-1].in_flight  # two users each, without a pause
+
+
 @pytest.mark.parametrize("may_be_lost", [0, 1])
 async def test_trap_t15_a_runner_that_is_killed_is_lost_and_said(target: ScriptedTarget, may_be_lost: int) -> None:
-    """Its snapshots are no part. As many as may be lost leave a verdict with what was offered."""
+    """Its snapshots are no part, and tell what it is known to have done. As many as may be lost leave a verdict with what was offered."""
     plan = replace(plan_for(target, "/slow?ms=5", runners=2, seconds=3), max_lost=may_be_lost)
     killed: set[int] = set()
 
@@ -77,6 +110,10 @@ async def test_trap_t15_a_runner_that_is_killed_is_lost_and_said(target: Scripte
     verdict = judge(plan, done.result)
     (said,) = [reason for reason in verdict.reasons if reason.code == "LostRunner"]
     assert "1 of 2 runners reported (lost: 1)" in said.message
+    (known,) = done.result.known
+    assert (known.index, known.completed > 0, known.until_ms > 500) == (1, True, True)
+    assert f"runner 1 had offered {known.offered} calls by " in said.message
+    assert sum(step.offered for window in done.result.windows for step in window.steps) + known.offered <= len(target.requests)
     if not may_be_lost:
         assert (verdict.result, verdict.reasons[0]) == ("Inconclusive", said)
     else:

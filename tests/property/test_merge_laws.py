@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slipstream_loadtest.measured.merge import Parts, fold, merge
-from slipstream_loadtest.measured.part import Part
-from tests.fakes.loadtest_plans import a_part, a_plan, a_series
+from slipstream_loadtest.measured.part import LIVE, Part
+from tests.fakes.loadtest_plans import a_part, a_plan, a_series, gathered
 
 PLAN = a_plan(runners={"count": 5})
 
@@ -21,7 +21,7 @@ def a_random_part(draw: st.DrawFn) -> Part:
         {0: a_series(PLAN, latencies, errors=errors)},
         index=draw(st.integers(min_value=0, max_value=4)),
         attempt=draw(st.sampled_from("ab")),
-        aborted=draw(st.sampled_from(["", "", "cut"])),
+        aborted=draw(st.sampled_from(["", "", "cut", LIVE])),
     )
 
 
@@ -42,6 +42,16 @@ def test_order_does_not_matter(several: list[Part], random: Random):
 def test_twice_is_once(several: list[Part]):
     """Every part over HTTP and in the log as well."""
     assert merge(PLAN, several + several) == merge(PLAN, several)
+
+
+@settings(max_examples=60)
+@given(parts, st.randoms(use_true_random=False))
+def test_the_last_word_depends_on_no_order_and_snapshots_are_in_no_figure(several: list[Part], random: Random):
+    """Parts and snapshots mixed, each twice, in any order; without the snapshots the figures are the same."""
+    whole = [part for part in several if part.aborted != LIVE]
+    shuffled = several * 2
+    random.shuffle(shuffled)
+    assert gathered(PLAN, shuffled, "r") == gathered(PLAN, several, "r") == gathered(PLAN, whole, "r") == merge(PLAN, whole, "r")
 
 
 @settings(max_examples=60)

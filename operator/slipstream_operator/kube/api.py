@@ -55,9 +55,11 @@ class ApiKube:
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Object:
         return await self._call("GET", kind.path(namespace, name))
 
-    async def list(self, kind: Kind, namespace: str | None, *, labels: str = "", metadata_only: bool = False) -> list[Object]:
+    async def list(
+        self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> list[Object]:
         items: list[Object] = []
-        query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {})
+        query = {"limit": str(PAGE)} | ({"labelSelector": labels} if labels else {}) | ({"fieldSelector": fields} if fields else {})
         while True:
             page = await self._call("GET", kind.path(namespace), query, accept=METADATA_ONLY if metadata_only else JSON)
             items += page.get("items") or []

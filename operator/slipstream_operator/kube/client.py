@@ -17,8 +17,11 @@ class Kube(Protocol):
         """The object; NotFound where there is none."""
         ...
 
-    async def list(self, kind: Kind, namespace: str | None, *, labels: str = "", metadata_only: bool = False) -> list[Object]:
-        """All objects of a namespace, or of all; `labels` is a selector for the server. `metadata_only` leaves spec and status behind."""
+    async def list(
+        self, kind: Kind, namespace: str | None, *, labels: str = "", fields: str = "", metadata_only: bool = False
+    ) -> list[Object]:
+        """All objects of a namespace, or of all; `labels` and `fields` are selectors for the server. `metadata_only` leaves spec and status
+        behind."""
         ...
 
     async def create(self, kind: Kind, obj: Mapping[str, Any]) -> Object:

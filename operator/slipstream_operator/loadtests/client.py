@@ -7,22 +7,11 @@ from typing import Final, Literal
 import msgspec
 
 from slipstream_api.sidecar import RUNNER_PORT
+from slipstream_loadtest.engine.progress import Progress
 from slipstream_operator.delivery.client import SidecarClient, Unreachable
 
 Phase = Literal["Preparing", "Ready", "Running", "Draining", "Done", "Aborted"]
 PART_LIMIT: Final = 16 << 20  # bytes; 50 stages of 20 scenarios are a tenth of it
-
-
-class Progress(msgspec.Struct, frozen=True, rename="camel"):
-    """What a runner says of itself each second, as far as the status shows it."""
-
-    kind: str = ""
-    stage: str = ""
-    target: str = ""
-    rps: float = 0.0
-    completed: int = 0
-    failed: int = 0
-    p95_ms: float | None = None
 
 
 class RunnerState(msgspec.Struct, frozen=True, rename="camel"):

@@ -15,7 +15,7 @@ from slipstream_api.sidecar import ADMIN_PORT
 from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.kube.client import Kube
-from slipstream_operator.kube.kinds import CONNECTION_POOL, LOAD_TEST
+from slipstream_operator.kube.kinds import CONNECTION_POOL
 from slipstream_operator.loadtests.applying.apply import Applier, Unplannable
 from slipstream_operator.loadtests.asking.runkey import spec_digest
 from slipstream_operator.loadtests.asking.triggers import PolicySeen
@@ -54,7 +54,7 @@ class LoadTests:
         self._caches, self._wall, self._timings = caches, wall, timings
         self.client = client or RunnerClient()
         self._counters = CounterClient(port=admin_port)
-        self._gatherer = Gatherer(kube, self.client, cluster_domain, self.policies_seen, wall, live_interval)
+        self._gatherer = Gatherer(kube, self.client, cluster_domain, self.policies_seen, wall)
         self._applier = Applier(kube, self.client, keys, cluster, image, wall, self.policies_in_force, self._counters, live_interval)
         self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)  # by namespace
         self._memories: dict[TestKey, Memory] = {}
@@ -63,11 +63,6 @@ class LoadTests:
     def add(self, namespace: str, name: str) -> None:
         """Something about a test may have changed."""
         self.queue.add((namespace, name))
-
-    def add_all(self) -> None:
-        """Look at every test: what a watch may have missed."""
-        for key in self._caches.policies[LOAD_TEST.kind].keys("name"):
-            self.queue.add((key[1], key[2]))
 
     async def run(self) -> None:
         """Until cancelled."""

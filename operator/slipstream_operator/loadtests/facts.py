@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from slipstream_operator.loadtests.asking.triggers import Sight
 from slipstream_operator.loadtests.asking.turns import InLine
 
+NO_SIDECAR: Final = "NoSidecar"
 RunnerPhase = Literal["Preparing", "Ready", "Running", "Draining", "Done", "Aborted"]
 
 
@@ -50,13 +51,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class JobFacts:
-    """The Job of the current run. `finished_at`: unix seconds of its Complete or Failed condition."""
+    """The Job of the current run. `finished_at`: unix seconds of its Complete or Failed condition; `refused`: why it can't make pods."""
 
     name: str
     uid: str
     finished_at: float | None = None
     ttl_seconds: int | None = None
     deleting: bool = False
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class RunnerFacts:
     workload: str = ""  # as which it goes through the layers, and is signed to; its pod's label, whatever the spec says by now
     pod_phase: Literal["Pending", "Running", "Succeeded", "Failed", "Unknown"] = "Pending"
     trouble: str = ""  # OOMKilled, Evicted, ImagePullBackOff, Unschedulable, NoSidecar: what keeps or kept it from running
+    detail: str = ""  # the same in the kubelet's or the scheduler's own words
+    since: float | None = None  # unix seconds since which its own container runs; None where it doesn't
     phase: RunnerPhase | None = None
     start_at: float | None = None  # unix seconds, once it has been told
 

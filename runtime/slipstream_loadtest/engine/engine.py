@@ -21,7 +21,7 @@ from slipstream_loadtest.engine.closed import ClosedLoad
 from slipstream_loadtest.engine.driver import Driver
 from slipstream_loadtest.engine.loads import Load, Matrix, OpenLoad
 from slipstream_loadtest.engine.probe import Probe
-from slipstream_loadtest.engine.progress import Progress, measure
+from slipstream_loadtest.engine.progress import Progress, ended, measure
 from slipstream_loadtest.engine.record import Record
 from slipstream_loadtest.measured.part import LIVE, Part, PhasePart
 from slipstream_loadtest.measured.tally import Series
@@ -129,7 +129,7 @@ class Engine:
         """What has ended so far, at any time, as a part that says so in `aborted`; without calls in flight, and without the phases before
         `since`."""
         now = self._clock.now()
-        return self._part(LIVE, tuple(record.snapshot(now) for record in self._records[since:]))
+        return self._part(LIVE, tuple(record.snapshot(now, self._probe.figures) for record in self._records[since:]))
 
     @property
     def unsettled(self) -> int:
@@ -250,7 +250,9 @@ class Engine:
     def _report(self) -> None:
         if self._on_progress is not None and self._records:
             record = self._records[-1]
-            self._progress = measure(self._progress, record.series, sum(load.in_flight() for load in self._loads()))
+            in_flight = sum(load.in_flight() for load in self._loads())
+            ends = ended(one for each in self._records for scenario in each.series for one in scenario)
+            self._progress = measure(self._progress, record.series, in_flight, record.held(self._clock.now()), ends)
             self._on_progress(self._progress)
 
     def _every(self, interval: float, action: Callable[[], None]) -> None:

@@ -32,7 +32,7 @@ def resident() -> int:
 
 
 class Probe:
-    """Samples the loop from start() to stop(); take() gives the figures since the last take()."""
+    """Samples the loop from start() to stop(); figures() are those since the last take(), which begins anew."""
 
     def __init__(self, clock: Clock, cpu: Callable[[], float], memory: Callable[[], int] = resident) -> None:
         self._clock = clock
@@ -60,9 +60,19 @@ class Probe:
             self._timer.cancel()
             self._timer = None
 
+    def figures(self) -> GeneratorPart:
+        return self._until(self._clock.now(), self._cpu())
+
     def take(self) -> GeneratorPart:
         now, cpu = self._clock.now(), self._cpu()
-        taken = GeneratorPart(
+        taken = self._until(now, cpu)
+        self._paused = self._longest = 0.0
+        self._loop_lag, self.start_lag = Histogram(), Histogram()
+        self._since, self._cpu_since = now, cpu
+        return taken
+
+    def _until(self, now: float, cpu: float) -> GeneratorPart:
+        return GeneratorPart(
             loop_lag=self._loop_lag.encode(),
             start_lag=self.start_lag.encode(),
             cpu_ms=round((cpu - self._cpu_since) * 1000),
@@ -71,10 +81,6 @@ class Probe:
             gc_longest_us=round(self._longest * 1e6),
             memory_bytes=self._memory(),
         )
-        self._paused = self._longest = 0.0
-        self._loop_lag, self.start_lag = Histogram(), Histogram()
-        self._since, self._cpu_since = now, cpu
-        return taken
 
     def _collected(self, phase: Literal["start", "stop"], info: dict[str, int]) -> None:
         """The collector begins or ends; nothing else runs between the two."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -49,12 +50,13 @@ class Record:
             self._settled = PhasePart(phase=self.number, held_ms=self.held_ms, series=series, generator=self.generator)
         return self._settled
 
-    def snapshot(self, now: float) -> PhasePart:
-        """The figures so far."""
+    def snapshot(self, now: float, generator: Callable[[], GeneratorPart]) -> PhasePart:
+        """The figures so far. `generator`: its figures in a phase that is going on."""
         if self.settled:
             return self.close()
         series = tuple(_ended(one) for scenario in self.series for one in scenario)
-        return PhasePart(phase=self.number, held_ms=self.held(now), series=series, generator=self.generator)
+        own = self.generator if self.over else generator()
+        return PhasePart(phase=self.number, held_ms=self.held(now), series=series, generator=own)
 
 
 def _ended(series: Series) -> SeriesPart:

@@ -36,6 +36,8 @@ def unlike(plan: Plan, other: Plan) -> str:
     if found is None:
         return ""
     path, now, then = found
+    if now is None or then is None:
+        return f"{path} is {'only' if now is None else 'not'} in the baseline; run the baseline again with this load"
     return f"{path} differs from the baseline's: {_short(now)} now, {_short(then)} then; run the baseline again with this load"
 
 
@@ -107,5 +109,5 @@ def _count(number: int, what: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = "none" if value is None else str(value)
+    text = str(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -10,6 +10,7 @@ from slipstream_loadtest.judged.case import Case
 from slipstream_loadtest.judged.comparison import ComparisonRow
 from slipstream_loadtest.judged.reason import Reason
 from slipstream_loadtest.judged.thresholds import ThresholdRow
+from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.units import show, show_change
 
 Note = Callable[[Case], list[Reason]]
@@ -32,7 +33,14 @@ def lost(case: Case) -> Reason:
     cut = f"; cut short: {', '.join(map(str, result.cut[:5]))}" if result.cut else ""
     offered = sum(step.offered for w in case.held() for step in w.steps)
     there = f"{result.runners - len(result.lost)} of {result.runners} runners reported (lost: {gone or 'none'}{cut})"
-    return Reason(code="LostRunner", message=f"{there}; {offered} calls were offered, fewer than planned")
+    known = "".join(f"; {done(one)}" for one in result.known[:5])
+    return Reason(code="LostRunner", message=f"{there}; {offered} calls were offered, fewer than planned{known}")
+
+
+def done(known: Known) -> str:
+    """What a lost runner is known to have done: how much load there was besides."""
+    ends = f"{known.completed} answered, {known.failed} failed" + (f", {known.dropped} dropped" if known.dropped else "")
+    return f"runner {known.index} had offered {known.offered} calls by {show(known.until_ms, 'ms')} ({ends}), which are in no figure"
 
 
 def _tolerated(case: Case) -> list[Reason]:

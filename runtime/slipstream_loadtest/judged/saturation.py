@@ -20,6 +20,7 @@ from typing import Final
 from slipstream_loadtest.judged.metrics import QUANTILES, TIMINGS, Pooled, latency, pool
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData, merged, midpoint
 from slipstream_loadtest.measured.result import Result, Window
+from slipstream_loadtest.measured.tally import GENERATOR_ERRORS, OTHER, TIMEOUT
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.plan.units import show_ms
 
@@ -30,6 +31,7 @@ GC_LIMIT: Final = 10.0  # percent of the time in pauses of the garbage collector
 SKEW_SHARE: Final = 0.1  # of a stage's time: a runner that began later measured a visibly shorter stage
 PROBE_MS: Final = 20.0  # between two probes of the loop lag (engine/probe.py)
 
+_GENERATORS_OWN: Final = GENERATOR_ERRORS | {TIMEOUT, OTHER}  # errors that a runner without a turn of its loop could make
 _SHARES: Final = tuple(Fraction(n, 10_000) for n in (0, 1, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000))
 _MOST_STEPS: Final = 500
 
@@ -37,6 +39,8 @@ _MOST_STEPS: Final = 500
 def saturation(windows: Sequence[Window], bound_ms: float | None = None) -> str:
     """Why these windows measured the generator rather than the target; empty when they didn't. `bound_ms`: the tightest bound on a latency
     of theirs: a lag that is small beside it decides nothing."""
+    if _all_failed_by_the_target(windows):
+        return ""
     busiest = max((w.cpu_percent for w in windows), default=0.0)
     if busiest > CPU_LIMIT:
         return f"a runner used {busiest:.0f}% of a core"
@@ -51,6 +55,13 @@ def saturation(windows: Sequence[Window], bound_ms: float | None = None) -> str:
     if added <= allowed or _lag_p99_ms(windows) <= allowed:
         return ""
     return f"of the p95 of {show_ms(p95 / 1e6)} the runners' own lag may be {show_ms(added)}, more than {show_ms(allowed)}"
+
+
+def _all_failed_by_the_target(windows: Sequence[Window]) -> bool:
+    """Nothing was answered right, and no call ran out of time or of ports: users that fail at once ask again at once, which takes all of a
+    core and spoils no figure, since there is none but their errors."""
+    series = pool(windows).series
+    return 0 < series.failed == series.offered and not _GENERATORS_OWN & series.errors.keys()
 
 
 def skew(plan: Plan, result: Result) -> str:

@@ -2,6 +2,8 @@
 
 One part per key survives: of two with the same key the later one (more offered calls, then the greater digest, so that any order chooses
 the same). One attempt per index is added up: whole before aborted, then the one that offered more. Unlike plans are refused, never mixed.
+
+`merge` adds up what it is given, snapshots of a run that goes on included; `gather` has the last word, and snapshots are none.
 """
 
 from __future__ import annotations
@@ -11,8 +13,8 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from slipstream_loadtest.measured.histogram import Unlike
-from slipstream_loadtest.measured.part import LIVE, Part, PhasePart, check_series, digest, encode_part
-from slipstream_loadtest.measured.result import Refused, Result, Window, sum_generators, sum_isolation, sum_series
+from slipstream_loadtest.measured.part import LIVE, Part, PhasePart, check_series, decode_part, digest, encode_part
+from slipstream_loadtest.measured.result import Known, Refused, Result, Window, sum_generators, sum_isolation, sum_series
 from slipstream_loadtest.plan.model import Plan, plan_hash
 
 Key = tuple[str, int, str]
@@ -62,21 +64,43 @@ def merge(plan: Plan, parts: Iterable[Part], run: str | None = None) -> Result:
     )
 
 
-def gather(plan: Plan, parts: Iterable[Part], run: str, broken: Mapping[str, str] | None = None) -> Result:
-    """The result of what has come, whatever it is: nothing raises. Parts that can't be added up are refused by name, and their runner is
-    lost unless it has another one. `broken`: by digest, what a log held but couldn't give back (part.Found)."""
+def gather(plan: Plan, encoded: Iterable[bytes], run: str, broken: Mapping[str, str] | None = None, known: Iterable[Known] = ()) -> Result:
+    """The result of what has come, whatever it is: nothing raises. What can't be read or added up is refused by name, and its runner is
+    lost unless there is another part of it. `broken`: by digest, what a log held but couldn't give back (part.Found). `known`: what runners
+    were last heard of; of a lost one it is kept."""
     refused = {Refused(name=name[:12], why=why) for name, why in (broken or {}).items()}
-    usable = []
-    for part in parts:
-        if part.run == run:
-            try:
-                check_part(plan, part)
-            except Unlike as error:
-                refused.add(Refused(name=f"runner {part.index}", why=str(error)))
-                continue
-        usable.append(part)
-    made = merge(plan, usable, run)
-    return msgspec.structs.replace(made, refused=tuple(sorted(refused, key=lambda one: (one.name, one.why))))
+    whole: list[Part] = []
+    for data in encoded:
+        part = _readable(data)
+        if isinstance(part, Refused):
+            refused.add(part)
+        elif part.run != run:
+            whole.append(part)  # counted as foreign
+        elif why := _unlike(plan, part):
+            refused.add(Refused(name=f"runner {part.index}", why=why))
+        elif part.aborted != LIVE:
+            whole.append(part)
+    made = merge(plan, whole, run)
+    return msgspec.structs.replace(
+        made,
+        known=tuple(sorted((one for one in known if one.index in made.lost), key=lambda one: one.index)),
+        refused=tuple(sorted(refused, key=lambda one: (one.name, one.why))),
+    )
+
+
+def _readable(data: bytes) -> Part | Refused:
+    try:
+        return decode_part(data)
+    except Unlike as error:
+        return Refused(name=digest(data)[:12], why=str(error))
+
+
+def _unlike(plan: Plan, part: Part) -> str:
+    try:
+        check_part(plan, part)
+    except Unlike as error:
+        return str(error)
+    return ""
 
 
 def check_part(plan: Plan, part: Part) -> None:

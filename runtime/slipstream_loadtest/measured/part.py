@@ -185,14 +185,14 @@ def frame(data: bytes) -> list[str]:
 
 @dataclass(slots=True)
 class Found:
-    """What a log held: whole parts by digest, and the digests of those that can't be used, with the reason."""
+    """What a log held: encoded parts that came through whole, by digest, and the digests of those that didn't, with the reason."""
 
-    parts: dict[str, Part] = field(default_factory=dict)
+    parts: dict[str, bytes] = field(default_factory=dict)
     broken: dict[str, str] = field(default_factory=dict)
 
 
 def find_parts(lines: Iterable[str]) -> Found:
-    """Every part in a log. Lost lines and bad contents are told apart; neither raises."""
+    """Every part in a log, as it was encoded; decode_part says what is in it. Lost lines and other bytes are told apart; neither raises."""
     chunks: dict[str, dict[int, str]] = {}
     totals: dict[str, int] = {}
     for line in lines:
@@ -212,14 +212,14 @@ def find_parts(lines: Iterable[str]) -> Found:
     return found
 
 
-def _unframe(name: str, text: str) -> Part:
+def _unframe(name: str, text: str) -> bytes:
     inflater = zlib.decompressobj()
     data = inflater.decompress(base64.b64decode(text, validate=True), MAX_PART)
     if not inflater.eof:
         raise Unlike(f"the part isn't whole or larger than {MAX_PART} bytes")
     if digest(data) != name:
         raise Unlike("the contents don't have this digest")
-    return decode_part(data)
+    return data
 
 
 def _check(part: Part) -> None:

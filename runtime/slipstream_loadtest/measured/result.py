@@ -49,10 +49,22 @@ class Refused(ResultPart, frozen=True, kw_only=True):
     why: str
 
 
+class Known(ResultPart, frozen=True, kw_only=True):
+    """What a lost runner had done by its last word, in all phases. In no figure of the run: of what was under way when it was lost, and of
+    what came after that, nothing is known, and calls that have an end are the quick ones."""
+
+    index: int
+    until_ms: int  # since the common start
+    offered: int
+    completed: int
+    failed: int
+    dropped: int
+
+
 class Result(ResultPart, frozen=True, kw_only=True):
-    """The merge of a run. `lost`: indexes of which no usable part has come; `cut`: those whose part ended early; `superseded`: late or
-    early parts of attempts that another one replaced; `foreign`: parts of other runs; `refused`: broken or unlike ones. The same part
-    twice is none of these: it is counted once and changes nothing."""
+    """The merge of a run. `lost`: indexes of which no usable part has come; `known`: what some of those had done; `cut`: those whose part
+    ended early; `superseded`: late or early parts of attempts that another one replaced; `foreign`: parts of other runs; `refused`: broken
+    or unlike ones. The same part twice is none of these: it is counted once and changes nothing."""
 
     version: int = RESULT_VERSION
     plan_hash: str
@@ -60,6 +72,7 @@ class Result(ResultPart, frozen=True, kw_only=True):
     runners: int
     received: tuple[int, ...] = ()
     lost: tuple[int, ...] = ()
+    known: tuple[Known, ...] = ()
     cut: tuple[int, ...] = ()
     superseded: int = 0
     foreign: int = 0
@@ -104,7 +117,8 @@ def sum_series(several: Sequence[SeriesPart], *, sliced: bool = True) -> SeriesP
 
 
 def sum_slices(several: Sequence[SeriesPart]) -> tuple[SlicePart, ...]:
-    """Slices of series of one phase, those of the same number together, by rising number."""
+    """Slices of series of one phase, those of the same number together, by rising number. Where one has lost its latencies for its size
+    (fitting.py), the others' are no longer those of all."""
     by_number: dict[int, list[SlicePart]] = {}
     for series in several:
         for one in series.slices:
@@ -113,10 +127,16 @@ def sum_slices(several: Sequence[SeriesPart]) -> tuple[SlicePart, ...]:
         SlicePart(
             number=number,
             **{name: sum(getattr(one, name) for one in same) for name in _SLICED},
-            latency=_merged(one.latency for one in same),
+            latency=_merged(one.latency for one in same)
+            if all(one.latency.count or not one.completed for one in same)
+            else HistogramData(),
         )
         for number, same in sorted(by_number.items())
     )
+
+
+def _timed(one: SlicePart) -> bool:
+    return bool(one.latency.count or not one.completed)
 
 
 def sum_generators(several: Sequence[GeneratorPart]) -> GeneratorPart:

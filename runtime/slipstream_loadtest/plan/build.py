@@ -107,8 +107,10 @@ def _check_rows(plan: Plan) -> None:
             continue
         if one.mode == "UniquePerUser" and there < most:
             raise PlanRefused(path, f"{most} users need as many rows, there are {there}: add rows, or set Wrap")
-        if one.mode == "Sequential" and any(stage.model == "Closed" for stage in plan.stages):
-            raise PlanRefused(path, "how many iterations closed stages make isn't known: set Wrap, or use UniquePerUser or ratePerSecond")
+        closed = next((stage.name for stage in plan.stages if stage.model == "Closed"), None)
+        if one.mode == "Sequential" and closed is not None:
+            why = f"how many rows the users of stage {closed} take isn't known before they have run"
+            raise PlanRefused(path, f"{why}: set Wrap, or mode UniquePerUser, or give the stage ratePerSecond in place of users")
         if one.mode == "Sequential" and there < (needed := stages.arrivals_in_all(plan.phases, plan.stages)):
             raise PlanRefused(path, f"{needed} arrivals need as many rows, there are {there}: add rows, or set Wrap")
 

@@ -15,14 +15,15 @@ class Unlike(ValueError):  # noqa: N818 - names what they are
 
 def against(candidate: Report, baseline: Report) -> tuple[ComparisonRow, ...]:
     """Each metric of each stage, the baseline's repeats against the candidate's. Raises Unlike."""
-    plan, result = _whole(candidate, "the second report")
-    other = _whole(baseline, "the first report")
+    plan, result = whole(candidate, "the second report")
+    other = whole(baseline, "the first report")
     if different := unlike(plan, other[0]):
         raise Unlike(f"they measured different loads: {different}")
     return compare(replace(plan, comparison=replace(plan.comparison, baseline="Stored")), result, other)
 
 
-def _whole(report: Report, which: str) -> Baseline:
+def whole(report: Report, which: str) -> Baseline:
+    """Plan and result of a report that another run can be compared with. Raises Unlike with what is missing; `which`: how to call it."""
     if report.plan is None or report.measured is None:
         raise Unlike(f"{which} doesn't hold what was measured ({', '.join(report.omitted)}); store one with --report")
     if "plan.data" in report.omitted:

@@ -57,6 +57,7 @@ def as_report(plan: Plan, result: Result, verdict: Verdict, *, finished_at: str 
             lost=result.lost,
             superseded=result.superseded,
             start_skew_ms=result.start_skew_ms,
+            known=result.known,
         ),
         stages=tuple(_level(plan, target, stage, windows) for target, stage, windows in levels(result)),
         thresholds=verdict.thresholds,

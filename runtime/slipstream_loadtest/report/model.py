@@ -14,7 +14,7 @@ import msgspec
 from slipstream_loadtest.judged.comparison import ComparisonRow
 from slipstream_loadtest.judged.thresholds import ThresholdRow
 from slipstream_loadtest.judged.verdict import CheckRow, Outcome, Reason
-from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.measured.result import Known, Result
 from slipstream_loadtest.plan.model import PhaseKind, Plan, TargetName
 from slipstream_loadtest.report.status import Summary
 
@@ -35,13 +35,14 @@ class Versions(ReportPart, frozen=True, kw_only=True):
 
 
 class Runners(ReportPart, frozen=True, kw_only=True):
-    """Which of the runners' parts are in the figures."""
+    """Which of the runners' parts are in the figures. `known`: what lost ones had done by their last word, which is in none."""
 
     wanted: int
     received: tuple[int, ...]
     lost: tuple[int, ...]
     superseded: int
     start_skew_ms: int
+    known: tuple[Known, ...] = ()
 
 
 class Quantiles(ReportPart, frozen=True, kw_only=True):

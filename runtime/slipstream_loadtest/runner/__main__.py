@@ -28,7 +28,8 @@ from slipstream_loadtest.engine.driver import Driver, TargetUnusable
 from slipstream_loadtest.engine.engine import Engine
 from slipstream_loadtest.engine.progress import Progress
 from slipstream_loadtest.http.resolve import drivers_for
-from slipstream_loadtest.measured.part import digest, encode_part, frame
+from slipstream_loadtest.measured.fitting import fitted
+from slipstream_loadtest.measured.part import digest, frame
 from slipstream_loadtest.probing.probing import Probing
 from slipstream_loadtest.runner.local import quiet_collector
 from slipstream_loadtest.runner.server import RunnerPhase, RunnerServer
@@ -91,7 +92,7 @@ class Runner:
             return self._part
         if self._phase != "Running":
             return None
-        data = encode_part(self._engine.snapshot(since))
+        data = fitted(self._settings.plan, self._engine.snapshot(since))
         return data, digest(data)
 
     def acknowledge(self, name: str) -> bool:
@@ -150,7 +151,7 @@ class Runner:
                 part = await self._probing.end(await self._engine.run(start))
             finally:
                 await self._probing.close()
-        data = encode_part(part)
+        data = fitted(self._settings.plan, part)
         self._part = (data, digest(data))
         for line in frame(data):
             print(line, flush=True)  # noqa: T201 - the log is the fallback for handing the part over

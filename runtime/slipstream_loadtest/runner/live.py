@@ -4,26 +4,22 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from slipstream_loadtest.measured.part import Part, PhasePart, find_parts
+from slipstream_loadtest.measured.histogram import Unlike
+from slipstream_loadtest.measured.part import Part, PhasePart, decode_part
 
 
 class Live:
-    """What a runner has said so far: lines of frames, in their order."""
+    """What a runner has said so far."""
 
     def __init__(self) -> None:
-        self._lines: list[str] = []
         self._phases: dict[int, PhasePart] = {}
         self.part: Part | None = None
 
-    def hear(self, line: str) -> bool:
-        """One more line; whether a snapshot is whole with it. Its last frame comes last: the runner's output is a pipe."""
-        self._lines.append(line)
-        number, _, total = line.split(" ")[2].partition("/")
-        if number != total:
-            return False
-        found = find_parts(self._lines).parts
-        for part in found.values():
-            self._phases.update({phase.phase: phase for phase in part.phases})
-            self.part = replace(part, phases=tuple(self._phases[number] for number in sorted(self._phases)))
-        self._lines.clear()
-        return bool(found)
+    def hear(self, data: bytes) -> None:
+        """One more snapshot, encoded; one that can't be read changes nothing, since the next comes in a second."""
+        try:
+            part = decode_part(data)
+        except Unlike:
+            return
+        self._phases.update({phase.phase: phase for phase in part.phases})
+        self.part = replace(part, phases=tuple(self._phases[number] for number in sorted(self._phases)))

@@ -23,11 +23,11 @@ import msgspec
 from slipstream_api.clock import MonotonicClock
 from slipstream_loadtest.engine.driver import TargetUnusable
 from slipstream_loadtest.engine.engine import Engine
-from slipstream_loadtest.engine.progress import Progress, combine
+from slipstream_loadtest.engine.progress import Progress, combine, known
 from slipstream_loadtest.http.resolve import drivers_for
 from slipstream_loadtest.measured.merge import gather
-from slipstream_loadtest.measured.part import Found, Part, find_parts
-from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.measured.part import MAX_PART, Found, Part, encode_part, find_parts
+from slipstream_loadtest.measured.result import Known, Result
 from slipstream_loadtest.plan.model import Plan, encode_plan
 from slipstream_loadtest.probing.probing import Probing
 from slipstream_loadtest.runner.live import Live
@@ -43,10 +43,10 @@ Watch = Callable[[list[Part]], None]
 
 @dataclass(frozen=True, slots=True)
 class LocalRun:
-    """What a local run left: the parts, and their merge."""
+    """What a local run left: the parts, encoded as they came, and their merge."""
 
     result: Result
-    parts: tuple[Part, ...]
+    parts: tuple[bytes, ...]
 
 
 class Stop(asyncio.Event):
@@ -82,8 +82,9 @@ async def run_local(
         raise ValueError(f"one process can't be {plan.runners} runners: build the plan for one")
     stop = abort if abort is not None else Stop()
     told = _Told(on_progress, on_parts)
-    found = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
-    return LocalRun(gather(plan, found.parts.values(), run, found.broken), tuple(found.parts.values()))
+    found, heard = await (_run_here(plan, run, env, told, stop) if alone else _run_children(plan, run, env, told, stop))
+    parts = tuple(found.parts.values())
+    return LocalRun(gather(plan, parts, run, found.broken, heard), parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class _Told:
             self.parts(parts())
 
 
-async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> Found:
+async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> tuple[Found, list[Known]]:
     clock = MonotonicClock()
 
     def report(progress: Progress) -> None:
@@ -114,7 +115,7 @@ async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Tol
     try:
         start = clock.now()
         probing.begin(start)
-        return Found(parts={"": await probing.end(await engine.run(start))})
+        return Found(parts={"": encode_part(await probing.end(await engine.run(start)))}), []
     finally:
         watcher.cancel()
         await probing.close()
@@ -144,13 +145,15 @@ class _Child:
     lines: list[str] = field(default_factory=list)
     live: Live = field(default_factory=Live)
     errors: bytes = b""
+    over: bool = False  # it says nothing any more
 
     def tell(self, line: bytes) -> None:
         if self.process.stdin is not None and not self.process.stdin.is_closing():
             self.process.stdin.write(line)
 
 
-async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> Found:
+async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: _Told, stop: Stop) -> tuple[Found, list[Known]]:
+    """What the children left, and what each was last heard of."""
     with tempfile.TemporaryDirectory(prefix="slipstream-") as folder:
         path = Path(folder) / "plan.json"
         path.write_bytes(encode_plan(plan))
@@ -162,13 +165,14 @@ async def _run_children(plan: Plan, run: str, environ: Mapping[str, str], told: 
             await _finish(plan, children, listeners, stop)
         finally:
             await _end(children, listeners)
-    return find_parts(line for child in children for line in child.lines)
+    heard = (known(plan, child.index, child.progress) for child in children)
+    return find_parts(line for child in children for line in child.lines), [one for one in heard if one is not None]
 
 
 async def _spawn(arguments: tuple[str, ...], index: int, environ: Mapping[str, str]) -> _Child:
-    command = (sys.executable, "-m", "slipstream_loadtest.runner", "--local", *arguments)
-    pipe = asyncio.subprocess.PIPE
-    return _Child(index, await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ)))
+    command, pipe = (sys.executable, "-m", "slipstream_loadtest.runner", "--local", *arguments), asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe, env=dict(environ), limit=MAX_PART)
+    return _Child(index, process)
 
 
 async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
@@ -176,17 +180,20 @@ async def _listen(child: _Child, children: list[_Child], told: _Told) -> None:
     assert child.process.stdout is not None
     assert child.process.stderr is not None
     async for raw in child.process.stdout:
+        if not raw.endswith(b"\n"):  # it was killed within a word
+            break
         line = raw.decode(errors="replace").strip()
         if line == READY_LINE:
             child.ready.set()
         elif line.startswith(PROGRESS_MARK):
             child.progress = msgspec.json.decode(line[len(PROGRESS_MARK) :], type=Progress)
-            if child.index == 0:
+            if child is next(one for one in children if not one.over):  # once a second, whoever is lost
                 told.moment(combine(c.progress for c in children), lambda: [c.live.part for c in children if c.live.part is not None])
         elif line.startswith(LIVE_MARK):
-            child.live.hear(line[len(LIVE_MARK) :])
+            child.live.hear(line[len(LIVE_MARK) :].encode())
         else:
             child.lines.append(line)
+    child.over, child.progress = True, msgspec.structs.replace(child.progress, rps=0.0, in_flight=0)  # its counts stay
     child.errors = await child.process.stderr.read()
     child.ready.set()
     await child.process.wait()
@@ -220,6 +227,8 @@ async def _finish(plan: Plan, children: list[_Child], listeners: list[asyncio.Ta
             for child in children:
                 child.tell(abort_line(stop.reason if stop.is_set() else "overdue"))
             await asyncio.wait({whole}, timeout=plan.drain_ms / 1000 + EXIT_GRACE)
+        if whole.done():
+            whole.result()  # who is told of the run may fail; a runner is not lost by that
     finally:
         stopping.cancel()
 

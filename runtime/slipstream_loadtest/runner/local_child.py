@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
@@ -25,20 +26,40 @@ from slipstream_loadtest.runner.local import quiet_collector
 from slipstream_loadtest.runner.wire import ABORT_WORD, LIVE_MARK, PROGRESS_MARK, READY_LINE, START_WORD
 
 
-class _Teller:
-    """Tells each second how the run goes and, where the parent wants it, what has ended; phases that are settled are told once."""
+class Voice:
+    """Standard output from a thread of its own: the parent may be slow to read, and no call waits for that."""
 
-    def __init__(self, live: bool) -> None:
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1)
+        self._last: Future[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return self._last is not None and not self._last.done()
+
+    def say(self, line: str) -> None:
+        self._last = self._thread.submit(print, line, flush=True)
+
+    async def close(self) -> None:
+        """Once all has been said."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+
+class _Teller:
+    """Tells each second how the run goes and, where the parent wants it, what has ended; phases that are settled are told once. While the
+    parent still reads the last snapshot there is no further one."""
+
+    def __init__(self, voice: Voice, live: bool) -> None:
+        self._voice = voice
         self._live = live
         self._since = 0
         self.engine: Engine | None = None
 
     def __call__(self, progress: Progress) -> None:
-        _say(PROGRESS_MARK + msgspec.json.encode(progress).decode())
-        if self._live and self.engine is not None:
+        if self._live and self.engine is not None and not self._voice.busy:
             since, self._since = self._since, self.engine.unsettled
-            for line in frame(encode_part(self.engine.snapshot(since))):
-                _say(LIVE_MARK + line)
+            self._voice.say(LIVE_MARK + encode_part(self.engine.snapshot(since)).decode())
+        self._voice.say(PROGRESS_MARK + msgspec.json.encode(progress).decode())  # last: who hears it looks at the snapshots
 
 
 async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> int:
@@ -46,7 +67,8 @@ async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> i
     the parent wants to know each second what has ended."""
     clock = MonotonicClock()
     plan = decode_plan(plan_json)
-    teller = _Teller(bool(live))
+    voice = Voice()
+    teller = _Teller(voice, bool(live))
     try:
         drivers = drivers_for(plan, os.environ)
         engine = Engine(plan, int(index), clock, drivers, run=run, attempt=str(os.getpid()), on_progress=teller)
@@ -61,7 +83,7 @@ async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> i
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _abort, engine, probing, start, "interrupted")
     orders = asyncio.create_task(_obey(engine, probing, start))
-    _say(READY_LINE)
+    voice.say(READY_LINE)
     at = await start
     if at:
         begin = clock.now() + (at - time.time())
@@ -71,7 +93,8 @@ async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> i
         part = engine.part()
     orders.cancel()
     for line in frame(encode_part(part)):
-        _say(line)
+        voice.say(line)
+    await voice.close()
     return 0
 
 
@@ -92,7 +115,3 @@ def _abort(engine: Engine, probing: Probing, start: asyncio.Future[float], reaso
     probing.abort(reason)
     if not start.done():
         start.set_result(0.0)
-
-
-def _say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - the protocol between the two processes

@@ -6,7 +6,7 @@ from typing import Final
 
 READY_LINE: Final = "SLIPSTREAM-READY"
 PROGRESS_MARK: Final = "SLIPSTREAM-PROGRESS "
-LIVE_MARK: Final = "SLIPSTREAM-LIVE "  # before each frame of a snapshot
+LIVE_MARK: Final = "SLIPSTREAM-LIVE "  # before an encoded snapshot, all in one line: a pipe cuts none
 START_WORD: Final = "START"
 ABORT_WORD: Final = "ABORT"
 

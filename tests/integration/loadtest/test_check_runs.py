@@ -9,6 +9,7 @@ import pytest
 
 from slipstream_loadtest.judged.checks import judge_checks
 from slipstream_loadtest.judged.checks.row import CheckRow
+from slipstream_loadtest.measured.part import decode_part
 from slipstream_loadtest.plan.build import Route, Routes
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.runner.local import LocalRun, Stop, run_local
@@ -106,7 +107,7 @@ async def test_runners_share_the_sessions() -> None:
     async with session_server() as server:
         row, run = await checked(plan_of(server, checks=isolation(sessions=7), runners={"count": 2}))
     assert row.observed == "0 crossings in 42 answers of 7 sessions x 6 probes"
-    assert sorted(part.isolation.sessions for part in run.parts if part.isolation is not None) == [3, 4]
+    assert sorted(part.isolation.sessions for part in map(decode_part, run.parts) if part.isolation is not None) == [3, 4]
 
 
 async def test_an_abort_ends_the_probes_at_once_and_keeps_what_they_found() -> None:

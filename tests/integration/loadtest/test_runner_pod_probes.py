@@ -10,9 +10,9 @@ import pytest
 from slipstream_loadtest.measured.part import decode_part
 from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import a_plan
+from tests.fakes.runner_process import RunnerProcess, ended
 from tests.fakes.session_server import SessionServer, session_server
 from tests.integration.loadtest.test_check_runs import isolation, plan_of
-from tests.integration.test_runner_process import RunnerProcess, ended
 
 
 async def launched(folder: Path, plan: Plan) -> RunnerProcess:

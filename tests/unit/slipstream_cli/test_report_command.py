@@ -132,6 +132,15 @@ def test_a_load_test_without_a_result_is_exit_code_2(cluster: Path, objects: dic
     assert words in found.output
 
 
+def test_of_what_kubectl_says_its_last_word_is_told(cluster: Path) -> None:
+    """Before it come the attempts that it logs, five of them where there is no cluster."""
+    (cluster / "kubectl").write_text("#!/bin/sh\necho 'E1129 memcache.go:265] Unhandled' >&2\necho 'connection refused' >&2\nexit 1\n")
+    found = invoke("report", "loadtest/memory")
+    assert found.exit_code == 2
+    assert "kubectl get loadtests.slipstream.dev memory: connection refused" in found.output
+    assert "memcache" not in found.output
+
+
 def test_without_kubectl_it_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Install it, or give a file."""
     monkeypatch.setenv("PATH", str(tmp_path))

@@ -3,15 +3,17 @@
 import asyncio
 
 import pytest
+from msgspec.structs import replace
 
 from slipstream_loadtest.engine.engine import Engine
-from slipstream_loadtest.engine.progress import Progress, combine
+from slipstream_loadtest.engine.progress import Progress, combine, known
 from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.measured.histogram import Histogram
 from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import Part, decode_part, encode_part
 from slipstream_loadtest.plan.model import Plan
 from tests.fakes.loadtest_plans import a_plan, comparison_plan
+from tests.fakes.loadtest_slices import times
 from tests.fakes.scripted_driver import LoopClock, ScriptedDriver, takes
 
 pytestmark = pytest.mark.looptime
@@ -125,10 +127,45 @@ async def test_progress_is_told_each_second():
     assert told[3].p95_ms == pytest.approx(100, rel=0.02)
 
 
+def moment(phase: int, latencies_ms: list[float]) -> Progress:
+    """What a runner says after these answers in a phase."""
+    many = len(latencies_ms)
+    p95 = max(latencies_ms, default=None)  # its own; it must not matter
+    return Progress(phases=9, phase=phase, completed=many, rps=many, p95_ms=p95, latency=times(latencies_ms).encode())
+
+
 def test_progress_of_several_runners_adds_up():
-    """Rates and counts are sums; quantiles don't add up, so the slowest is shown."""
-    both = combine([Progress(completed=2, rps=2, p95_ms=5.0), Progress(completed=3, rps=3, p95_ms=9.0)])
-    assert (both.completed, both.rps, both.p95_ms) == (5, 5, 9.0)
+    """Rates and counts are sums; the p95 is that of all their answers, neither the slowest runner's (900 ms) nor the mean of both."""
+    both = combine([moment(1, [1.0] * 990), moment(1, [900.0] * 10)])
+    assert (both.completed, both.rps) == (1000, 1000)
+    assert both.p95_ms == pytest.approx(1.0, rel=0.002)
+    assert combine([moment(1, [1.0] * 90), moment(1, [900.0] * 10)]).p95_ms == pytest.approx(900, rel=0.002)
+    assert combine([moment(1, []), moment(1, [])]).p95_ms is None
+
+
+async def test_what_a_runner_was_last_heard_of_is_what_it_is_known_to_have_done():
+    """All phases, the short ones that no report falls into as well; the calls in flight have no end, and are not in it."""
+    stages = [{"name": name, "users": 2, "duration": "1500ms"} for name in ("a", "b")]
+    plan = a_plan(warmup="300ms", stages=stages)
+    told: list[tuple[Progress, int]] = []
+    engine = an_engine(plan, ScriptedDriver(takes(0.1)), on_progress=lambda moment: told.append((moment, engine.snapshot().offered)))
+    await engine.prepare()
+    await engine.run(LoopClock().now())
+    last, offered = told[2]
+    found = known(plan, 3, last)
+    assert found is not None
+    assert (found.index, found.until_ms) == (3, pytest.approx(3000, abs=10))
+    assert (found.offered, found.completed, found.failed, found.dropped) == (offered, offered, 0, 0)
+    assert found.offered > last.completed > 0
+    assert known(plan, 3, Progress()) is known(plan, 3, None) is known(plan, 3, replace(last, phase=99)) is None
+
+
+def test_progress_is_of_the_phase_that_has_begun():
+    """A runner that hasn't told of it yet, or never will, neither holds the others back nor adds what it did before."""
+    both = combine([moment(1, [900.0] * 50), moment(2, [5.0] * 3), Progress()])
+    assert (both.phase, both.completed) == (2, 3)
+    assert both.p95_ms == pytest.approx(5, rel=0.002)
+    assert combine([Progress(), Progress()]).kind == "Preparing"
 
 
 async def test_trap_T18_a_blocked_loop_shows_in_the_part():

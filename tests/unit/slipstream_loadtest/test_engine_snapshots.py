@@ -5,11 +5,12 @@ import asyncio
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from slipstream_loadtest.engine.engine import Engine
 from slipstream_loadtest.measured.histogram import Histogram
 from slipstream_loadtest.measured.merge import merge
-from slipstream_loadtest.measured.part import LIVE, Part, decode_part, encode_part, frame
+from slipstream_loadtest.measured.part import LIVE, Part, decode_part, encode_part
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.runner.live import Live
 from tests.fakes.loadtest_plans import a_plan
@@ -85,6 +86,24 @@ async def test_a_snapshot_changes_nothing():
     assert counts(asked) == counts(alone)
 
 
+async def test_a_snapshot_has_the_generators_figures_of_the_phase_that_goes_on():
+    """Its CPU, its wall time and its lag so far, and those of phases that are over as they ended; asking takes nothing from them."""
+    plan = a_plan(warmup="1s", stages=[{"name": "s", "users": 3, "duration": "1s"}])
+    engine = an_engine(plan, ScriptedDriver(takes(0.08)), cpu=lambda: LoopClock().now() / 2)
+    await engine.prepare()
+    task = asyncio.create_task(engine.run(LoopClock().now()))
+    await asyncio.sleep(1.5)
+    first, again = engine.snapshot(), engine.snapshot()
+    part = await task
+    over, going = (phase.generator for phase in first.phases)
+    assert (over.wall_ms, over.cpu_ms) == pytest.approx((1000, 500), abs=5)
+    assert (going.wall_ms, going.cpu_ms) == pytest.approx((500, 250), abs=5)
+    assert going.loop_lag.count > 10
+    assert replace(going, memory_bytes=0) == replace(again.phases[1].generator, memory_bytes=0)
+    assert over == part.phases[0].generator
+    assert part.phases[1].generator.wall_ms == pytest.approx(1000, abs=5)
+
+
 async def test_what_is_settled_is_told_once():
     """Each snapshot from the first phase on that could still change; put together they are the whole."""
     plan, live = a_plan(**WHOLE), Live()
@@ -96,8 +115,8 @@ async def test_what_is_settled_is_told_once():
         await asyncio.sleep(0.5)
         following, part = engine.unsettled, engine.snapshot(since)
         lengths.append(len(part.phases))
-        whole = [live.hear(line) for line in frame(encode_part(part))]
-        assert whole[-1]
+        live.hear(encode_part(part))
+        live.hear(b"a line that was cut")
         since = following
     assert max(lengths) <= 5
     assert live.part is not None

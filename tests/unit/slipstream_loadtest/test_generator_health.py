@@ -5,6 +5,7 @@ import gc
 
 from slipstream_api.clock import ManualClock
 from slipstream_loadtest.engine.probe import Probe, resident
+from slipstream_loadtest.measured.part import GeneratorPart
 
 
 def a_probe(clock: ManualClock, memory: list[int]) -> Probe:
@@ -24,6 +25,19 @@ def test_pauses_of_the_collector_are_added_up_and_the_longest_kept():
     taken = probe.take()
     assert (taken.gc_ms, taken.gc_longest_us, taken.memory_bytes) == (7, 5000, 7)
     assert (probe.take().gc_ms, taken.wall_ms) == (0, 2007)
+
+
+def test_figures_can_be_read_without_beginning_anew():
+    """Twice the same, and then taken whole."""
+    clock = ManualClock()
+    probe = a_probe(clock, [0, 7, 7, 7, 0])
+    probe.take()
+    probe._collected("start", {})
+    clock.advance(0.003)
+    probe._collected("stop", {})
+    probe.start_lag.record(1_000)
+    assert probe.figures() == probe.figures() == probe.take()
+    assert probe.figures() == GeneratorPart()
 
 
 async def test_the_collector_is_watched_while_the_probe_runs_and_no_longer():

@@ -120,6 +120,28 @@ def test_trap_t18_garbage_collection_is_a_lag() -> None:
     assert lag_added(windows([1] * 99 + [20], lagging(0.1, gc_longest_us=12_000)), "latency.max") == pytest.approx(12, rel=0.01)
 
 
+@pytest.mark.parametrize(
+    ("answers", "errors", "said"),
+    [
+        ([], {"Connect": 500}, False),
+        ([], {"Connect": 490, "Reset": 5, "503": 5}, False),
+        ([], {"Timeout": 500}, True),
+        ([], {"Connect": 499, "Timeout": 1}, True),
+        ([], {"Connect": 499, "LocalPorts": 1}, True),
+        ([20], {"Connect": 499}, True),
+        ([20] * 500, {}, True),
+    ],
+    ids=["refused", "refused in several ways", "timed out", "one timed out", "out of ports", "one answered", "answered"],
+)
+def test_trap_t18_a_busy_runner_spoils_no_figure_of_a_target_that_fails_every_call(
+    answers: list[float], errors: dict[str, int], said: bool
+) -> None:
+    """Users that fail at once ask again at once. With one answer, or one call for want of time or ports, all of a core counts."""
+    busy = GeneratorPart(cpu_ms=9_900, wall_ms=10_000)
+    held = [w for w in a_result(PLAN, a_series(PLAN, answers, errors=errors), generator=busy).windows if w.judged]
+    assert saturation(held) == ("a runner used 99% of a core" if said else "")
+
+
 def test_trap_t16_a_runner_that_began_late_measured_less() -> None:
     """1.5 s of a stage of ten; what a warm-up swallows is nothing."""
     result = replace(a_result(PLAN, a_series(PLAN, [10] * 100)), start_skew_ms=1_500)

@@ -11,7 +11,7 @@ from slipstream_cli.baseline import watch
 from slipstream_loadtest.judged.live import aborts, ended_by, reached, samples_needed
 from slipstream_loadtest.judged.reason import Reason
 from slipstream_loadtest.judged.verdict import judge
-from slipstream_loadtest.measured.merge import gather, merge
+from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.plan.asked import Threshold
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.runner.local import Stop
@@ -29,7 +29,7 @@ def aborting(**changes: Any) -> Plan:
 
 def after(plan: Plan, held_ms: int, latency: float, samples: int = 400, phase: int = 1) -> Reason | None:
     """The judgement when so much of a phase has been held, with such calls ended."""
-    so_far = gather(plan, [live_part(plan, {phase: a_series(plan, [latency] * samples)}, held_ms)], "r")
+    so_far = merge(plan, [live_part(plan, {phase: a_series(plan, [latency] * samples)}, held_ms)])
     return aborts(plan, so_far, reached(plan, so_far))
 
 
@@ -46,7 +46,7 @@ def test_trap_t21_a_ramp_or_warm_up_ends_nothing() -> None:
     """Slow as it may be: nothing but a Hold window is judged."""
     assert after(aborting(), 9_000, 900, phase=0) is None
     plan = aborting()
-    so_far = gather(plan, [live_part(plan, {0: a_series(plan, [900] * 500), 1: a_series(plan, [10] * 500)}, 2_000)], "r")
+    so_far = merge(plan, [live_part(plan, {0: a_series(plan, [900] * 500), 1: a_series(plan, [10] * 500)}, 2_000)])
     assert aborts(plan, so_far, reached(plan, so_far)) is None
 
 
@@ -81,7 +81,7 @@ def test_a_window_ends_the_run_by_slices_that_are_over() -> None:
     plan = aborting(window_ms=1_000)
     series = sliced(plan, [Second([10] * 300), Second([10] * 300), Second([90] * 300)])
     for held, ends in ((2_900, False), (3_000, True)):
-        so_far = gather(plan, [live_part(plan, {1: series}, held)], "r")
+        so_far = merge(plan, [live_part(plan, {1: series}, held)])
         assert (aborts(plan, so_far, reached(plan, so_far)) is not None) is ends
 
 
@@ -89,8 +89,8 @@ def test_all_runners_are_looked_at_together() -> None:
     """Each has too few samples, both have enough."""
     plan = replace(aborting(), runners=2)
     parts = [live_part(plan, {1: a_series(plan, [80] * 150)}, 2_000, index=index) for index in range(2)]
-    assert aborts(plan, gather(plan, parts[:1], "r"), 12_000) is None
-    assert aborts(plan, gather(plan, parts, "r"), 12_000) is not None
+    assert aborts(plan, merge(plan, parts[:1]), 12_000) is None
+    assert aborts(plan, merge(plan, parts), 12_000) is not None
 
 
 def ended(plan: Plan, latency: float, reason: str) -> tuple[str, list[str]]:

@@ -53,7 +53,12 @@ CASES: list[tuple[str, dict[str, Any], str, str]] = [
         "3 users need as many rows, there are 2",
     ),
     ("unique open", {"data": [TWO | {"mode": "UniquePerUser"}], "stages": OPEN}, "spec.data[u].onExhausted", "1000 users"),
-    ("sequential closed", {"data": [TWO | {"mode": "Sequential"}]}, "spec.data[u].onExhausted", "isn't known"),
+    (
+        "sequential closed",
+        {"data": [TWO | {"mode": "Sequential"}]},
+        "spec.data[u].onExhausted",
+        "the users of stage s take isn't known before they have run: set Wrap, or mode UniquePerUser, or give the stage ratePerSecond",
+    ),
     ("sequential", {"data": [TWO | {"mode": "Sequential"}], "stages": OPEN}, "spec.data[u].onExhausted", "100 arrivals need as many rows"),
     ("window", bound(window="500ms"), "spec.thresholds[t].window", "slices of 1s: write a multiple"),
     ("window 0", bound(window="0s"), "spec.thresholds[t].window", "write a multiple"),

@@ -144,10 +144,11 @@ class Applier:
         else:
             baseline = await self._results.baseline(test, test.spec.get("comparison") or {}, seen.plan)
             records = await self._records(seen)
-            made = outcome(seen.plan, f"{test.uid}/{test.run}", memory.parts.values(), action, baseline, records)
+            run, heard = f"{test.uid}/{test.run}", memory.heard(seen.plan)
+            made = outcome(seen.plan, run, memory.parts.values(), action, baseline, records, heard)
             passed = made.verdict.result == "Passed"
             await self._create(manifests.result_config_map(test, test.run, with_status(made), made.measured, passed))
-        patch = status.concluded(test, made.verdict, made.figures, name, made.plan_hash, self._now())
+        patch = status.concluded(test, made.verdict, made.figures, name, made.plan_hash, self._now(), action.unready)
         await self._results.prune(test, patch["history"])
         return patch
 

@@ -51,9 +51,9 @@ def last_outcome(test: LoadTestFacts) -> list[Condition]:
     return [of_test(test, Type.SUCCEEDED, "True" if reason == Reason.PASSED else "False", reason, f"run {record['run']}")]
 
 
-def in_progress(test: LoadTestFacts, reason: Reason, message: str, started: bool) -> list[Condition]:
-    """All of a run that is going on."""
-    ready = ("True", Reason.READY, "all of them") if started else ("False", Reason.SCHEDULING, message)
+def in_progress(test: LoadTestFacts, reason: Reason, message: str, started: bool, unready: Reason = Reason.SCHEDULING) -> list[Condition]:
+    """All of a run that is going on. `unready`: why its runners aren't ready."""
+    ready = ("True", Reason.READY, "all of them") if started else ("False", unready, message)
     return [
         *spec_conditions(test, None),
         of_test(test, Type.RUNNERS_READY, *ready),

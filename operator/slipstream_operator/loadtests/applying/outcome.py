@@ -10,9 +10,8 @@ from typing import Any
 import msgspec
 
 from slipstream_loadtest.judged.verdict import Reason, Verdict, judge
-from slipstream_loadtest.measured.histogram import Unlike
-from slipstream_loadtest.measured.merge import merge
-from slipstream_loadtest.measured.part import Part, decode_part
+from slipstream_loadtest.measured.merge import gather
+from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.model import Plan, plan_hash
 from slipstream_loadtest.report.document import as_json
 from slipstream_loadtest.report.status import as_status
@@ -39,16 +38,16 @@ def outcome(
     end: Conclude,
     baseline: Baseline | None = None,
     records: Mapping[str, Any] | None = None,
+    heard: Iterable[Known] = (),
 ) -> Outcome:
     """Merges and judges. A run that ended by a cause of its own is never more than Inconclusive, whatever its parts say.
 
-    `records`: what the operator knows besides (why it began, policies in force, counters of sidecars), stored with the result.
+    `records`: what the operator knows besides (why it began, policies in force, counters of sidecars), stored with the result. `heard`:
+    what runners said of themselves last.
     """
-    parts, unlike = _parts(encoded, plan_hash(plan))
-    result = merge(plan, parts, run)
+    result = gather(plan, encoded, run, known=heard)
     verdict = judge(plan, result, baseline)
     causes = [Reason(code=end.cause, message=end.message)] if end.cause else []
-    causes += [Reason(code="UnlikeParts", message=message) for message in unlike]
     stopped = result.aborted and not result.aborted.startswith(BROKEN) and end.cause not in ("Aborted", "RunnerLost")
     if stopped:  # nobody asked the run to end: a runner was stopped, by its node or by hand
         causes.append(Reason(code="RunnerStopped", message=f"a runner ended early: {result.aborted}"))
@@ -74,19 +73,3 @@ def with_status(made: Outcome) -> str:
 def _other(verdict: Verdict) -> tuple[Reason, ...]:
     """Reasons besides the cause; that something passed is none."""
     return tuple(reason for reason in verdict.reasons if reason.code not in ("Passed", "Aborted"))
-
-
-def _parts(encoded: Iterable[bytes], wanted: str) -> tuple[list[Part], list[str]]:
-    parts: list[Part] = []
-    unlike: list[str] = []
-    for data in encoded:
-        try:
-            part = decode_part(data)
-        except Unlike as error:
-            unlike.append(str(error))
-            continue
-        if part.plan_hash == wanted:
-            parts.append(part)
-        else:
-            unlike.append(f"runner {part.index} measured another plan")
-    return parts, unlike

@@ -51,7 +51,7 @@ def going_on(test: LoadTestFacts, decision: Decision, ready: int, wanted: int, s
     """The patch while a run is in progress."""
     started = decision.stage in ("Running", "Concluding") and bool(start or test.status.get("startTime"))
     message = decision.message or ("measuring" if started else "waiting for the runners")
-    conditions = in_progress(test, Reason.RUNNING if started else Reason.STARTING, message, started)
+    conditions = in_progress(test, Reason.RUNNING if started else Reason.STARTING, message, started, decision.unready)
     patch: Status = {"runners": {"ready": wanted if started else ready, "summary": f"{wanted if started else ready}/{wanted}"}}
     if start:
         patch["startTime"] = start
@@ -72,13 +72,21 @@ def resting(test: LoadTestFacts, decision: Decision, now: str) -> Status:
     return with_conditions(test, [*spec_conditions(test, decision.problem), *last, *summary_of(test, last, decision.problem)], now)
 
 
-def concluded(test: LoadTestFacts, verdict: Verdict, figures: Mapping[str, Any], result: str, plan_hash: str, now: str) -> Status:
-    """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status."""
+def concluded(
+    test: LoadTestFacts,
+    verdict: Verdict,
+    figures: Mapping[str, Any],
+    result: str,
+    plan_hash: str,
+    now: str,
+    unready: Reason = Reason.SCHEDULING,
+) -> Status:
+    """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status; `unready`: why it never started, if it didn't."""
     reason, met = outcome_of(verdict)
     message = "; ".join(r.message for r in verdict.reasons)
     ready = of_test(test, Type.RUNNERS_READY, "True", Reason.READY, "they were")
-    if any(r.code in ("RunnersNotReady", "NotStarted") for r in verdict.reasons):
-        ready = of_test(test, Type.RUNNERS_READY, "False", Reason.SCHEDULING, message)
+    if not test.status.get("startTime"):
+        ready = of_test(test, Type.RUNNERS_READY, "False", unready, message)
     last = [
         ready,
         of_test(test, Type.SUCCEEDED, "True" if reason == Reason.PASSED else "False", reason, message),

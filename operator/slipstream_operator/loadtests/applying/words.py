@@ -11,7 +11,7 @@ import msgspec
 
 from slipstream_api.envelope import Kind as EnvelopeKind
 from slipstream_api.envelope import pod_audience, sign
-from slipstream_loadtest.measured.part import digest, encode_part, find_parts
+from slipstream_loadtest.measured.part import digest, find_parts
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import NotFound
@@ -81,7 +81,7 @@ class Words:
         except NotFound:
             found = find_parts(())
         if found.parts:
-            memory.parts[runner.index] = encode_part(next(reversed(found.parts.values())))
+            memory.parts[runner.index] = next(reversed(found.parts.values()))
         else:
             log.warning("runner %s ended without a part: %s", runner.pod, "; ".join(found.broken.values()) or "none in its log")
             memory.lost.add(runner.index)

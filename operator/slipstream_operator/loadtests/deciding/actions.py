@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from slipstream_api.conditions import Reason
 from slipstream_operator.loadtests.asking.runkey import Why
 from slipstream_operator.loadtests.facts import Problem, RunnerFacts
 
@@ -75,10 +76,12 @@ class Collect:
 
 @dataclass(frozen=True, slots=True)
 class Conclude:
-    """Merge what was collected, judge, store the result, write the status. `cause` is empty for a run that ended by itself."""
+    """Merge what was collected, judge, store the result, write the status. `cause` is empty for a run that ended by itself; `unready`:
+    why runners weren't ready, of a run that never started."""
 
     cause: Cause = ""
     message: str = ""
+    unready: Reason = Reason.SCHEDULING
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +110,15 @@ Action = BeginRun | StorePlan | CreateJob | Start | Abort | Collect | Conclude |
 class Decision:
     """Actions in order, what to say in the status meanwhile, and when to look again (seconds; None: when something changes).
 
-    `note`: members of the status to remember. `abort`: why the run is being ended early, from now on whatever else changes.
+    `unready`: why runners aren't ready, of a run that hasn't started. `note`: members of the status to remember. `abort`: why the run is
+    being ended early, from now on whatever else changes.
     """
 
     actions: tuple[Action, ...] = ()
     stage: Stage = "Idle"
     problem: Problem | None = None
     message: str = ""
+    unready: Reason = Reason.SCHEDULING
     again: float | None = None
     note: Mapping[str, Any] = field(default_factory=dict)
     abort: str = ""

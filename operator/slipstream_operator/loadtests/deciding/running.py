@@ -12,7 +12,7 @@ from slipstream_operator.loadtests.deciding.actions import (
     Start,
     Timings,
 )
-from slipstream_operator.loadtests.deciding.starting import because
+from slipstream_operator.loadtests.deciding.readiness import because, obstacle
 from slipstream_operator.loadtests.facts import Facts, RunnerFacts
 from slipstream_operator.loadtests.judging import BROKEN
 
@@ -49,7 +49,10 @@ def running(facts: Facts, started_at: float, now: float, timings: Timings) -> De
 def aborting(facts: Facts, reason: str, now: float, timings: Timings) -> Decision:
     """The next step of a run that is being ended early."""
     if facts.started_at is None or facts.job is None:
-        return Decision((Conclude("Aborted", f"{reason} before the start"), *((RemoveJob(),) if facts.job else ())), "Concluding")
+        return Decision(
+            (Conclude("Aborted", f"{reason} before the start", obstacle(facts, now).reason), *((RemoveJob(),) if facts.job else ())),
+            "Concluding",
+        )
     missing = set(facts.missing())
     since = facts.abort_asked_at if facts.abort_asked_at is not None else now
     if missing <= facts.beyond_reach() or now > since + timings.abort_grace:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from slipstream_api.conditions import Reason
 from slipstream_operator.loadtests.deciding.actions import Conclude, CreateJob, Decision, Start, StorePlan, Timings
+from slipstream_operator.loadtests.deciding.readiness import because, obstacle, of_ended
 from slipstream_operator.loadtests.facts import Facts, RunnerFacts
 
 
@@ -20,15 +22,15 @@ def starting(facts: Facts, now: float, timings: Timings) -> Decision:
     ready = tuple(r for r in runners if r is not None and r.phase == "Ready")
     refused = _refused(facts, lost, timings)
     if refused:
-        return Decision((Conclude("RunnerLost", refused),), "Concluding")
+        return Decision((Conclude("RunnerLost", refused, of_ended(lost[0]).reason),), "Concluding")
     borne = lost if facts.terms.loss_policy == "Continue" else []
     if len(ready) == facts.wanted - len(borne):
         return Decision((Start(ready, now + timings.start_lead),), "Running", again=timings.poll)
-    waiting = next((r for r in runners if r is None or r.phase != "Ready"), None)
-    message = f"{len(ready)} of {facts.wanted} runners are ready{because(waiting)}"
+    hindered = obstacle(facts, now)
+    message = f"{len(ready)} of {facts.wanted} runners are ready{hindered.words}"
     if late:
-        return _give_up(f"{message} after {facts.terms.start_timeout:.0f}s")
-    return Decision((), "Starting", message=message, again=timings.poll)
+        return _give_up(f"{message} after {facts.terms.start_timeout:.0f}s", hindered.reason)
+    return Decision((), "Starting", message=message, unready=hindered.reason, again=timings.poll)
 
 
 def _refused(facts: Facts, lost: list[RunnerFacts], timings: Timings) -> str:
@@ -46,10 +48,5 @@ def _refused(facts: Facts, lost: list[RunnerFacts], timings: Timings) -> str:
             return said
 
 
-def _give_up(message: str) -> Decision:
-    return Decision((Conclude("RunnersNotReady", message),), "Concluding")
-
-
-def because(runner: RunnerFacts | None) -> str:
-    """What is wrong with a runner, in brackets; empty where nothing is known."""
-    return f" ({runner.trouble})" if runner is not None and runner.trouble else ""
+def _give_up(message: str, unready: Reason = Reason.SCHEDULING) -> Decision:
+    return Decision((Conclude("RunnersNotReady", message, unready),), "Concluding")

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from slipstream_api.models import ConnectionPoolSpec, LoadTestSpec
 from slipstream_api.scalars import parse_duration
+from slipstream_loadtest.engine.progress import Progress, known
+from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.model import Plan, decode_plan
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.errors import NotFound
@@ -27,6 +29,7 @@ from slipstream_operator.loadtests.facts import Facts, JobFacts, LoadTestFacts, 
 from slipstream_operator.loadtests.gathering.around import Policies, surroundings, terms
 from slipstream_operator.loadtests.gathering.live import NOTHING, Live, live
 from slipstream_operator.loadtests.gathering.pods import oldest_first, runner_facts
+from slipstream_operator.loadtests.gathering.refused import refused
 from slipstream_operator.loadtests.plannable import refusal
 from slipstream_operator.loadtests.target import Measurable, measurable
 
@@ -41,8 +44,12 @@ class Memory:
     abort_asked_at: float | None = None
     abort_because: str = ""
     unfinished: dict[int, bytes] = field(default_factory=dict)  # index → part of a run that lasts, as far as it goes
-    unfinished_at: float = 0.0  # unix seconds
+    said: dict[int, Progress] = field(default_factory=dict)  # index → what it said of itself last
     shown_at: float = 0.0  # unix seconds, of the last live figures in the status
+
+    def heard(self, plan: Plan) -> list[Known]:
+        """What each runner was last heard of."""
+        return [one for index, last in self.said.items() if (one := known(plan, index, last)) is not None]
 
     def of_run(self, run: int) -> None:
         """Forgets another run."""
@@ -65,11 +72,9 @@ class Gathered:
 class Gatherer:
     """One per process. `cluster_domain`: not empty when URLs outside of it are refused; `policies`: those on a pool; `wall`: unix s."""
 
-    def __init__(
-        self, kube: Kube, client: RunnerClient, cluster_domain: str, policies: Policies, wall: Callable[[], float], live_interval: float
-    ) -> None:
+    def __init__(self, kube: Kube, client: RunnerClient, cluster_domain: str, policies: Policies, wall: Callable[[], float]) -> None:
         self._kube, self._client, self._cluster_domain = kube, client, cluster_domain
-        self._policies, self._wall, self._live_interval = policies, wall, live_interval
+        self._policies, self._wall = policies, wall
 
     async def gather(self, namespace: str, name: str, memory: Memory) -> Gathered | None:
         """Everything about a LoadTest; None when it is gone. Forgets another run's memory."""
@@ -100,6 +105,8 @@ class Gatherer:
         plan = decode_plan(plan_map["data"][PLAN_FILE].encode()) if plan_map is not None else None
         runners, states = await self._runners(test) if job is not None else ((), ())
         started = _started(test, runners)
+        wanted = plan.runners if plan is not None else 1
+        missing = job is not None and started is None and not set(range(wanted)) <= {r.index for r in runners}
         shown = await self._live(test, plan, runners, states, started, memory)
         frozen = (plan_map or {}).get("data", {}).get(TERMS_FILE)
         facts = _facts(
@@ -109,11 +116,11 @@ class Gatherer:
             around,
             terms=msgspec.json.decode(frozen, type=Terms) if frozen else terms(spec) if spec is not None else Terms(),
             broken=shown.broken,
-            job=_job(job),
+            job=_job(job, await refused(self._kube, job) if job is not None and missing else ""),
             plan_stored=plan is not None,
             result_stored=result_map is not None,
             runners=runners,
-            wanted=plan.runners if plan is not None else 1,
+            wanted=wanted,
             duration=plan.longest_ms / 1000 if plan is not None else 0.0,
             started_at=started,
             begun_at=_unix(test.status.get("beginTime")),
@@ -130,18 +137,19 @@ class Gatherer:
         started: float | None,
         memory: Memory,
     ) -> Live:
-        """Each second where a bound may end the run, else as often as the status shows it: parts of thousands of users are large."""
+        """Parts are asked for only where a bound may end the run: those of thousands of users are large."""
         now = self._wall()
         if plan is None or started is None or now < started or test.status.get("completionTime"):
             return Live()
-        going = [r for r in runners if r.phase == "Running"]
-        if any(threshold.abort for threshold in plan.thresholds) or now >= memory.unfinished_at + self._live_interval:
-            memory.unfinished_at = now
+        run = f"{test.uid}/{test.run}"
+        memory.said |= {s.index: s.progress for s in states if s.progress is not None and s.run == run}
+        if any(threshold.abort for threshold in plan.thresholds):
+            going = [r for r in runners if r.phase == "Running"]
             parts = await asyncio.gather(*(self._so_far(runner) for runner in going))
             memory.unfinished |= {r.index: part for r, part in zip(going, parts, strict=True) if part is not None}
-        known = {**memory.unfinished, **memory.parts}
-        moments = [s.progress for s in states if s.progress is not None]
-        return live(plan, f"{test.uid}/{test.run}", known.values(), moments, round((now - started) * 1000))
+        moments = [s.progress for s in states if s.progress is not None and s.run == run]
+        encoded = {**memory.unfinished, **memory.parts}.values()
+        return live(plan, run, encoded, moments, round((now - started) * 1000))
 
     async def _so_far(self, runner: RunnerFacts) -> bytes | None:
         try:
@@ -234,7 +242,7 @@ def _found(target: Measurable | Problem) -> Measurable | None:
     return target if isinstance(target, Measurable) else None
 
 
-def _job(job: Object | None) -> JobFacts | None:
+def _job(job: Object | None, why_refused: str) -> JobFacts | None:
     if job is None:
         return None
     conditions = (job.get("status") or {}).get("conditions") or ()
@@ -245,6 +253,7 @@ def _job(job: Object | None) -> JobFacts | None:
         finished_at=_unix(ended[0].get("lastTransitionTime")) if ended else None,
         ttl_seconds=job["spec"].get("ttlSecondsAfterFinished"),
         deleting=bool(job["metadata"].get("deletionTimestamp")),
+        refused=why_refused,
     )
 
 

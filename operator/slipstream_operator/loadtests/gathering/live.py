@@ -1,19 +1,18 @@
-"""What a run has measured so far: the runners' unfinished parts, merged, as live figures and for bounds that end a run. Pure."""
+"""What a run has measured so far: what runners say each second as live figures, and their unfinished parts for bounds that end it. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
-from slipstream_loadtest.measured.histogram import Histogram, Unlike, merged
-from slipstream_loadtest.measured.merge import merge
+from slipstream_loadtest.engine.progress import Progress, combine
+from slipstream_loadtest.measured.histogram import Unlike
+from slipstream_loadtest.measured.merge import check_part, merge
 from slipstream_loadtest.measured.part import decode_part
-from slipstream_loadtest.measured.result import Result, Window, sum_series
+from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.plan.units import show, show_number
-from slipstream_operator.loadtests.client import Progress
 from slipstream_operator.loadtests.judging import aborts
 
 
@@ -36,22 +35,28 @@ NOTHING: Final = Live()
 
 
 def live(plan: Plan, run: str, encoded: Iterable[bytes], moments: Sequence[Progress], elapsed_ms: int) -> Live:
-    """`moments`: what the runners say of themselves; the p95 of their parts is exact, theirs alone is not."""
+    """`moments`: what the runners say of themselves each second; `encoded`: their unfinished parts, where a bound may end the run."""
     result = so_far(plan, run, encoded)
-    window = current(result, elapsed_ms, plan) if result is not None else None
-    rps, done, failed = (sum(getattr(m, name) for m in moments) for name in ("rps", "completed", "failed"))
-    p95 = _p95(window) if window is not None else max((m.p95_ms for m in moments if m.p95_ms is not None), default=None)
-    if not moments:
+    moment = together(moments)
+    if moment is None:
         return NOTHING
-    first = moments[0]
-    words = (first.kind, first.stage, first.target, f"{rps:.0f}/s")
+    ended = moment.completed + moment.failed
+    words = (moment.kind, moment.stage, moment.target, f"{moment.rps:.0f}/s")
     return Live(
         progress=" ".join(word for word in words if word),
-        rps=show_number(float(rps)),
-        p95=show(p95, "ms") if p95 is not None else "",
-        errors=show(failed * 100 / (done + failed), "percent") if done + failed else "",
+        rps=show_number(moment.rps),
+        p95=show(moment.p95_ms, "ms") if moment.p95_ms is not None else "",
+        errors=show(moment.failed * 100 / ended, "percent") if ended else "",
         broken=aborts(plan, result, elapsed_ms) if result is not None else "",
     )
+
+
+def together(moments: Sequence[Progress]) -> Progress | None:
+    """All runners in one; None where none has begun, or what answers isn't a runner of this version."""
+    try:
+        return combine(moments) if moments else None
+    except Unlike:
+        return None
 
 
 def so_far(plan: Plan, run: str, encoded: Iterable[bytes]) -> Result | None:
@@ -60,21 +65,8 @@ def so_far(plan: Plan, run: str, encoded: Iterable[bytes]) -> Result | None:
     for data in encoded:
         try:
             part = decode_part(data)
-            merge(plan, [part], run)
+            check_part(plan, part)
         except Unlike:
             continue
         parts.append(part)
     return merge(plan, parts, run) if parts else None
-
-
-def current(result: Result, elapsed_ms: int, plan: Plan) -> Window | None:
-    """The phase that is going on, else the last one that began."""
-    begun = [w for w in result.windows if w.steps and plan.phases[w.phase].start_ms <= elapsed_ms]
-    return begun[-1] if begun else None
-
-
-def _p95(window: Window) -> float | None:
-    series = sum_series(window.steps)
-    told = series.latency if series.latency is not None else series.service
-    quantile = merged([Histogram.decode(told)]).quantile(Fraction(95, 100)) if told.count else None
-    return None if quantile is None else quantile / 1e6

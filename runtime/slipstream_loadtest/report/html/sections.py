@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from slipstream_loadtest.judged.said import done
 from slipstream_loadtest.judged.thresholds import ThresholdRow
 from slipstream_loadtest.plan.units import show, show_number
 from slipstream_loadtest.report.escape import esc
@@ -175,6 +176,7 @@ def _unmeasured(report: Report) -> list[str]:
     said += (
         [f"Lost runners: {', '.join(map(str, lost))} of {report.runners.wanted}; their load is missing from all figures."] if lost else []
     )
+    said += [f"Of a lost one is known: {done(one)}." for one in report.runners.known]
     if report.measured is not None:
         cut, refused = report.measured.cut, report.measured.refused
         said += [f"Runners {', '.join(map(str, cut))} ended early: only what they had measured by then is in the figures."] if cut else []
@@ -190,6 +192,8 @@ def _unmeasured(report: Report) -> list[str]:
     steps = [step for window in (report.measured.windows if report.measured else ()) for step in window.steps]
     if steps and not report.omitted and not any(step.slices for step in steps):
         said.append("Figures over time: no runner kept any.")
+    if any(one.completed and not one.latency.count for step in steps for one in step.slices):
+        said.append("Latency over time: left out of the parts for their size, wholly or of some stages.")
     if any(stage.model == "Closed" for stage in report.stages):
         said.append("Corrected latency of closed stages: there is no intended start to count from.")
     return said

@@ -36,7 +36,7 @@ async def gathered(*config_maps: dict[str, Any], data: dict[str, Any] | None = N
     await kube.create(LOAD_TEST, {"metadata": {"name": "t", "namespace": "n"}, "spec": spec})
     for one in config_maps:
         await kube.create(CONFIG_MAP, one)
-    found = await Gatherer(kube, RunnerClient(), "cluster.local", lambda namespace, pool: [], lambda: 0.0, 1.0).gather("n", "t", Memory())
+    found = await Gatherer(kube, RunnerClient(), "cluster.local", lambda namespace, pool: [], lambda: 0.0).gather("n", "t", Memory())
     assert found is not None
     return found
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from slipstream_api.conditions import Reason
 from slipstream_operator.loadtests.asking.runkey import run_key
 from slipstream_operator.loadtests.deciding import actions as d
 from slipstream_operator.loadtests.deciding.decide import decide
@@ -118,7 +119,8 @@ def test_a_restart_between_two_start_commands_repeats_the_same_instant() -> None
 def test_gives_up_when_runners_do_not_get_ready_in_time() -> None:
     """No stage without a bound; the reason is in the message."""
     decision = decide(in_progress(begun_at=NOW - 181, runners=(runner(0, phase=None, trouble="Unschedulable"),)), NOW)
-    assert decision.actions == (d.Conclude("RunnersNotReady", "0 of 2 runners are ready (Unschedulable) after 180s"),)
+    message = "0 of 2 runners are ready (Unschedulable) after 180s"
+    assert decision.actions == (d.Conclude("RunnersNotReady", message, Reason.UNSCHEDULABLE),)
 
 
 def test_collects_parts_as_runners_end_and_concludes_with_the_last() -> None:

@@ -1,4 +1,4 @@
-"""What is kept of a run beside its status: the packed result, baselines, counters of sidecars, live figures out of unfinished parts."""
+"""What is kept of a run beside its status: the packed result, baselines, counters of sidecars, live figures, and bounds that end it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from slipstream_loadtest.engine.progress import Progress
+from slipstream_loadtest.measured.histogram import HistogramData
 from slipstream_loadtest.measured.part import TimingsPart, encode_part
 from slipstream_loadtest.measured.result import Result, Window
 from slipstream_loadtest.plan.model import encode_plan
 from slipstream_operator.kube.kinds import CONFIG_MAP, LOAD_TEST
 from slipstream_operator.loadtests.applying.results import MAX_MEASURED, Results, packed, read
-from slipstream_operator.loadtests.client import Progress
 from slipstream_operator.loadtests.facts import LoadTestFacts
 from slipstream_operator.loadtests.gathering.counters import Counters, added, difference, parse
 from slipstream_operator.loadtests.gathering.live import NOTHING, live
 from tests.fakes.fake_kube import FakeKube
 from tests.fakes.loadtest_plans import a_part, a_plan, a_result, a_series
+from tests.fakes.loadtest_slices import times
 
 PLAN = a_plan(runners={"count": 2})
 OWNER = [{"uid": "u", "kind": "LoadTest"}]
@@ -142,23 +144,34 @@ def test_the_difference_is_what_came_in_between(before: Counters, more: Counters
     assert min(getattr(difference(more, before), name) for name in Counters.__struct_fields__) >= 0
 
 
+def moment(latencies: list[float], **more: Any) -> Progress:
+    many = len(latencies)
+    figures = {"completed": many, "rps": float(many), "latency": times(latencies).encode()}
+    return Progress(phases=3, phase=1, kind="Hold", stage="s", target="Direct", **figures | more)
+
+
 def test_live_figures_of_several_runners() -> None:
-    """Rates add up, the p95 is that of the merged parts and not of the slower runner."""
-    held = next(n for n, phase in enumerate(PLAN.phases) if phase.kind == "Hold")
-    parts = [
-        encode_part(a_part(PLAN, {held: a_series(PLAN, [1.0] * 99)}, index=0, run="r")),
-        encode_part(a_part(PLAN, {held: a_series(PLAN, [500.0])}, index=1, run="r")),
-    ]
-    moments = [Progress("Hold", "s", "Direct", 99.0, 99, 0, 1.0), Progress("Hold", "s", "Direct", 1.0, 1, 0, 500.0)]
-    found = live(PLAN, "r", parts, moments, 5_000)
-    assert (found.rps, found.p95, found.errors) == ("100", "1ms", "0%")
-    assert live(PLAN, "r", [], moments, 5_000).p95 == "500ms"
-    assert live(PLAN, "r", parts, [], 5_000) == NOTHING
+    """Rates add up, the p95 is that of all answers and not of the slower runner; nothing is said before somebody says something."""
+    both = [moment([1.0] * 99), moment([500.0])]
+    found = live(PLAN, "r", [], both, 5_000)
+    assert (found.rps, found.p95, found.errors, found.progress) == ("100", "1ms", "0%", "Hold s Direct 100/s")
+    assert live(PLAN, "r", [], both[1:], 5_000).p95 == "500ms"
+    assert live(PLAN, "r", [], [moment([1.0] * 3, failed=1)], 5_000).errors == "25%"
+    assert live(PLAN, "r", [], [], 5_000) == NOTHING
 
 
-def test_parts_of_another_run_or_none_at_all_are_left_out() -> None:
-    """Whatever answers on a runner's address."""
-    held = next(n for n, phase in enumerate(PLAN.phases) if phase.kind == "Hold")
-    moments = [Progress("Hold", "s", "Direct", 1.0, 1, 0, 7.0)]
-    foreign = encode_part(a_part(a_plan(), {held: a_series(a_plan(), [900.0])}, run="r"))
-    assert live(PLAN, "r", [foreign, b"<html>", b""], moments, 5_000).p95 == "7ms"
+def test_what_no_runner_of_this_version_says_is_nothing() -> None:
+    """Another kind of histogram: no figure, and no end of the look."""
+    strange = replace(moment([1.0]), latency=HistogramData(unit="us"))
+    assert live(PLAN, "r", [], [strange], 5_000) == NOTHING
+
+
+def test_parts_of_another_run_or_none_at_all_end_nothing() -> None:
+    """Whatever answers on a runner's address; the run's own part does."""
+    plan = a_plan(thresholds=[{"name": "p50", "metric": "latency.p50", "max": "5ms", "abort": True}])
+    held = next(n for n, phase in enumerate(plan.phases) if phase.kind == "Hold")
+    own = encode_part(a_part(plan, {held: a_series(plan, [900.0] * 50)}, run="r"))
+    foreign = encode_part(a_part(plan, {held: a_series(plan, [900.0] * 50)}, run="another"))
+    other = encode_part(a_part(PLAN, {held: a_series(PLAN, [900.0] * 50)}, run="r"))
+    assert live(plan, "r", [foreign, other, b"<html>", b""], [moment([7.0])], 5_000).broken == ""
+    assert live(plan, "r", [own], [moment([7.0])], 5_000).broken.startswith("threshold p50: latency.p50 is ")
