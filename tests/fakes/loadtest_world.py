@@ -63,19 +63,9 @@ class Runner:
         at = round((now - (self.start_at or now)) * 1000)
         number = max(n for n, phase in enumerate(self.plan.phases) if phase.start_ms <= at)
         phase = self.plan.phases[number]
-        return Progress(
-            phases=len(self.plan.phases),
-            phase=number,
-            kind=phase.kind,
-            stage=phase.stage,
-            target=phase.target,
-            held_ms=at - phase.start_ms,
-            completed=99,
-            failed=1,
-            rps=100.0 + now % 7,
-            latency=times([self.latency_ms] * 99).encode(),
-            ends=Ends(50, 0, 0),
-        )
+        place = {"phases": len(self.plan.phases), "phase": number, "kind": phase.kind, "stage": phase.stage, "target": phase.target}
+        figures = {"completed": 99, "failed": 1, "rps": 100.0 + now % 7, "latency": times([self.latency_ms] * 99).encode()}
+        return Progress(held_ms=at - phase.start_ms, ends=Ends(50, 0, 0), **place, **figures)
 
     def part(self, aborted: str = "") -> bytes:
         held = [n for n, phase in enumerate(self.plan.phases) if phase.kind == "Hold"] if self.start_at is not None else []
