@@ -144,13 +144,6 @@ class Keeper:
         return True
 
 
-async def keep_certificates(
-    kube: Kube, wall: Callable[[], float], namespace: str, *, webhook: str = WEBHOOK, service: str = SERVICE, interval: float = INTERVAL
-) -> None:
-    """What the operator starts as a task. `wall`: unix seconds; `namespace`: the operator's own."""
-    await Keeper(kube, wall, namespace, webhook=webhook, service=service).run(interval)
-
-
 def decoded(secret: Object) -> dict[str, bytes]:
     """The Secret's data; what isn't base64 counts as missing."""
     found = {}

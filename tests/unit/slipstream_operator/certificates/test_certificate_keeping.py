@@ -11,7 +11,7 @@ import pytest
 from slipstream_operator.certificates import keep
 from slipstream_operator.certificates.authority import AUTHORITY_LIFE, CERTIFICATE_LIFE
 from slipstream_operator.certificates.decide import bundle_of
-from slipstream_operator.certificates.keep import Keeper, decoded, keep_certificates
+from slipstream_operator.certificates.keep import Keeper, decoded
 from slipstream_operator.errors import Forbidden, Temporary
 from slipstream_operator.kube.kinds import MUTATING_WEBHOOK, SECRET, Kind
 from tests.fakes.fake_kube import FakeKube
@@ -214,7 +214,7 @@ async def test_the_loop_goes_on_after_a_refusal_and_stops_when_cancelled(
 ) -> None:
     """A role that is repaired later is enough; one line in the log, not one a minute."""
     refusing(kube, (SECRET,))
-    task = asyncio.create_task(keep_certificates(kube, wall, SYSTEM))
+    task = asyncio.create_task(Keeper(kube, wall, SYSTEM).run())
     await asyncio.sleep(100)
     assert not task.done()
     assert len([r for r in caplog.records if r.levelname == "WARNING"]) == 1
