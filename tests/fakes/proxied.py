@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from slipstream_api.clock import Clock, MonotonicClock
 from slipstream_api.config import (
     Bind,
@@ -179,3 +181,12 @@ async def until(holds: Callable[[], object]) -> None:
     """Returns once it holds: a full round trip through the loop brings in what was sent."""
     while not holds():
         await asyncio.get_running_loop().run_in_executor(None, lambda: None)
+
+
+def metrics(proxy: Proxied) -> dict[str, dict[tuple[str, ...], float]]:
+    """Samples by name and label values (in order of the labels' names), as a Prometheus would read them."""
+    found: dict[str, dict[tuple[str, ...], float]] = {}
+    for family in text_string_to_metric_families(proxy.runtime.metrics().decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
+    return found

@@ -1,4 +1,4 @@
-"""What is told of requests on real sockets: lines of the access log, durations by operation, waits; and traces that pass untouched."""
+"""What is told of requests on real sockets: lines of the access log, and what is in them; and traces that pass untouched."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import asyncio
 from typing import Any
 
 import msgspec
-import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
 from slipstream_api.clock import ManualClock
-from slipstream_api.config import BreakerRule, Limits, Upstream
+from slipstream_api.config import Limits, Upstream
 from slipstream_runtime.observe.access import AccessLog
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.logged import LoggedClient
 from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import Proxied, cache_rule, free_port, proxied
+from tests.fakes.proxied import Proxied, cache_rule, free_port, metrics, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream
 
 TRACE = b"4bf92f3577b34da6a3ce929d0e0e4736"
@@ -31,20 +29,6 @@ def logged(proxy: Proxied, share: float = 1.0, roll: float = 0.5) -> AccessLog:
 
 def lines(access: AccessLog) -> list[dict[str, Any]]:
     return [msgspec.json.decode(line) for line in access.take().splitlines()]
-
-
-async def until(holds: Any) -> None:
-    while not holds():
-        await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-
-
-def metrics(proxy: Proxied) -> dict[str, dict[tuple[str, ...], float]]:
-    """Samples by name and label values (in order of the labels' names), as a Prometheus would read them."""
-    found: dict[str, dict[tuple[str, ...], float]] = {}
-    for family in text_string_to_metric_families(proxy.runtime.metrics().decode()):
-        for sample in family.samples:
-            found.setdefault(sample.name, {})[tuple(sample.labels.values())] = sample.value
-    return found
 
 
 @on_uvloop
@@ -312,37 +296,3 @@ async def test_trace_context_goes_on_as_it_came() -> None:
         await caller.ask(b"/e")
         await caller.ask(b"/c", PARENT.replace(b"4b", b"4c"))  # another trace, the same question
     assert [b"".join(fields) in head for head in seen] == [True, True, False]
-
-
-@on_uvloop
-async def test_hits_and_durations_are_counted_by_operation() -> None:
-    """A path that no rule names is no label; the page is one that Prometheus reads."""
-    async with RawUpstream() as up, proxied(up.port, cache=(cache_rule(),)) as proxy:
-        caller = await proxy.caller()
-        for path in (b"/c", b"/c", b"/c", b"/x1", b"/x2"):
-            await caller.ask(path)
-        found = metrics(proxy)
-    assert found["slipstream_hits_total"] == {("GET /c", "m"): 2.0, ("GET *", "m"): 0.0}
-    assert found["slipstream_request_seconds_count"] == {("GET /c", "m"): 3.0, ("GET *", "m"): 2.0}
-    for labels, count in found["slipstream_request_seconds_count"].items():
-        assert found["slipstream_request_seconds_bucket"]["+Inf", *labels] == count
-    assert found["slipstream_pool_wait_seconds_count"] == {("m",): 3.0}
-    assert "slipstream_access_log_lines_total" not in found
-
-
-@on_uvloop
-async def test_failures_have_durations_and_refusals_are_no_waits() -> None:
-    """Slow failures would be missing from a p95; who got no connection isn't among those who waited for one."""
-    async with proxied(free_port(), breakers=(BreakerRule(name="b", policy="b"),)) as proxy:
-        caller = await proxy.caller()
-        for _ in range(3):
-            assert (await caller.ask()).status in (502, 503)
-        found = metrics(proxy)
-    assert found["slipstream_pool_wait_seconds_count"]["m",] <= 1.0
-    assert found["slipstream_requests_total"]["m",] == found["slipstream_request_seconds_count"]["GET *", "m"] == 3.0
-
-
-def test_the_parser_reads_more_than_names() -> None:
-    """The check above can fail: a page that isn't one is refused."""
-    with pytest.raises(ValueError, match=r"\w"):
-        list(text_string_to_metric_families('a{b="c} 1\n'))
