@@ -79,6 +79,52 @@ class PollerConformance:
         loop.set_exception_handler(handler)
 
     @on_uvloop
+    async def test_what_isnt_an_ordinary_error_doesnt_stop_the_turn_either(self) -> None:
+        """A cancelled future's result, say: the events of the same look, which the kernel tells once, aren't lost with it."""
+        told: list[BaseException] = []
+        loop = asyncio.get_running_loop()
+        poller = type(self).kind(loop.call_soon, told.append)
+
+        def fail(transport: Any) -> None:
+            raise asyncio.CancelledError
+
+        bad, good = Noted(), Noted()
+        bad.react["data"] = bad.react["lost"] = fail
+        ends = [pair(), pair()]
+        for (near, far), seen in zip(ends, (bad, good), strict=True):
+            far.send(b"x")
+            poller.attach(near.detach(), seen)
+        poller.run()
+        assert (bad.heard, good.heard) == (["made", "data", "lost"], ["made", "data"])
+        assert [type(error) for error in told] == [asyncio.CancelledError] * 2
+        poller.close()
+        for _, far in ends:
+            far.close()
+
+    @on_uvloop
+    async def test_bytes_that_act_when_they_are_freed_are_sent_once(self) -> None:
+        seen = Noted()
+
+        class Acting(bytes):
+            def __del__(self) -> None:
+                for number in range(20):
+                    seen.transport.write(b"%02d" % number)
+
+        def answer(transport: Any) -> None:
+            for piece in (b"one", b"two"):
+                transport.write(Acting(piece))
+            transport.write(b"three")
+
+        seen.react["data"] = answer
+        async with Line(self.wires(), seen) as peer:
+            await peer.send(b"go")
+            numbers = b"".join(b"%02d" % number for number in range(20))
+            expected = len(b"onetwothree") + 2 * len(numbers)
+            found = await peer.read(expected)
+            assert (len(found), found.count(numbers), found.startswith(b"one")) == (expected, 2, True)
+            assert seen.transport.get_write_buffer_size() == 0
+
+    @on_uvloop
     async def test_connections_leave_nothing_behind(self) -> None:
         wires = self.wires()
         async with Line(wires, Noted()):
@@ -179,6 +225,7 @@ class PollerConformance:
                 await until(lambda: seen.errors == [None])  # noqa: B023  # asked at once
                 seen.transport.write(b"later")
                 assert seen.transport.fileno() == -1
+                assert seen.transport.get_extra_info("peername", "gone") == "gone"
 
     @on_uvloop
     async def test_wrong_arguments_are_refused(self) -> None:

@@ -154,6 +154,19 @@ class WiresConformance:
             assert isinstance(seen.errors[0], OSError)
 
     @on_uvloop
+    async def test_what_a_peer_said_before_its_reset_is_heard_even_while_it_takes_nothing(self) -> None:
+        """A server that refuses a body answers, and closes what it hasn't read."""
+        seen = Noted()
+        async with Line(self.wires(), seen) as peer:
+            seen.transport.write(PATTERN)
+            assert "pause" in seen.heard
+            peer.sock.send(b"refused")
+            peer.sock.close()  # a reset, since there is unread data
+            await until(lambda: seen.errors)
+            assert isinstance(seen.errors[0], OSError)
+            assert seen.got == b"refused"
+
+    @on_uvloop
     async def test_another_protocol_hears_what_comes_from_then_on(self) -> None:
         seen, other = Noted(), Noted()
         async with Line(self.wires(), seen) as peer:

@@ -123,9 +123,8 @@ class HttpService(Service):
 
         def closed() -> None:
             context.tunnels -= 1
-            connection.close()
 
-        near, far = TunnelEnd(), TunnelEnd(closed)
+        near, far = TunnelEnd(closed), TunnelEnd(connection.close)  # it counts until the caller has read its end
         near.transport, ahead = client.detach()
         far.transport = connection.detach()
         join(near, far)

@@ -10,9 +10,9 @@ from slipstream_runtime.proxy.dialer import Dialer, DialError
 
 
 class TunnelEnd:
-    """One side: what arrives here leaves at the peer."""
+    """One side: what arrives here leaves at the peer. What comes before there is one is kept, at most one read."""
 
-    __slots__ = ("_closed", "_ended", "_on_closed", "peer", "transport")
+    __slots__ = ("_closed", "_early", "_early_end", "_ended", "_on_closed", "peer", "transport")
 
     def __init__(self, on_closed: Callable[[], None] | None = None) -> None:
         self.transport: asyncio.Transport | None = None
@@ -20,26 +20,47 @@ class TunnelEnd:
         self._on_closed = on_closed
         self._closed = False
         self._ended = False  # nothing more comes from this side
+        self._early = b""
+        self._early_end = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
         peer = self.peer
-        if peer is not None and peer.transport is not None:
+        if peer is None:
+            self._early += data
+            if self.transport is not None:
+                self.transport.pause_reading()
+        elif peer.transport is not None:
             peer.transport.write(data)
 
     def eof_received(self) -> bool:
         peer = self.peer
+        if peer is None:
+            self._early_end = True
+            return True
         if self._ended:
             return True  # uvloop tells it again after pause and resume
-        if peer is None or peer.transport is None or peer.transport.is_closing() or not peer.transport.can_write_eof():
+        if peer.transport is None or peer.transport.is_closing() or not peer.transport.can_write_eof():
             return False
         self._ended = True
         if peer._ended:
             return False
         peer.transport.write_eof()
         return True  # the other direction may still have something to say
+
+    def joined(self) -> None:
+        """There is a peer: it hears of what has happened already."""
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
+            if self.transport is not None and not self.transport.is_closing():
+                self.transport.resume_reading()
+        if self._early_end and not self.eof_received() and self.transport is not None:
+            self.transport.close()
+        if self._closed and self.peer is not None and self.peer.transport is not None:
+            self.peer.transport.close()
 
     def pause_writing(self) -> None:
         if self.peer is not None and self.peer.transport is not None and not self.peer.transport.is_closing():
@@ -66,14 +87,16 @@ class TunnelEnd:
 def join(left: TunnelEnd, right: TunnelEnd) -> None:
     left.peer = right
     right.peer = left
+    left.joined()
+    right.joined()
 
 
 class RawClient(TunnelEnd):
-    """A client of a raw port: what it says before its upstream is there is kept, at most one read; closed if the upstream never is.
+    """A client of a raw port; closed if its upstream never is there.
 
     Reading is paused with the first bytes, since uvloop starts reading after `connection_made` whatever was asked there."""
 
-    __slots__ = ("_dialer", "_early", "_early_end", "_task", "_timeout", "_upstream")
+    __slots__ = ("_dialer", "_task", "_timeout", "_upstream")
 
     def __init__(self, dialer: Dialer, upstream: Upstream, timeout: float, on_closed: Callable[[], None] | None = None) -> None:
         super().__init__(on_closed)
@@ -81,21 +104,6 @@ class RawClient(TunnelEnd):
         self._upstream = upstream
         self._timeout = timeout
         self._task: asyncio.Task[None] | None = None
-        self._early = b""
-        self._early_end = False
-
-    def data_received(self, data: bytes) -> None:
-        if self.peer is not None:
-            super().data_received(data)
-        elif self.transport is not None:
-            self._early += data
-            self.transport.pause_reading()
-
-    def eof_received(self) -> bool:
-        if self.peer is not None:
-            return super().eof_received()
-        self._early_end = True
-        return True
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -116,9 +124,3 @@ class RawClient(TunnelEnd):
         finally:
             self._task = None
         join(self, far)
-        if self._early:
-            super().data_received(self._early)
-            self._early = b""
-            transport.resume_reading()
-        if self._early_end:
-            super().eof_received()

@@ -139,8 +139,9 @@ int wire_append(Wire *self, PyObject *data)
 void wire_forget_output(Wire *self)
 {
     while (self->count > 0) {
+        PyObject *done = self->out[self->first++];
         self->count--;
-        Py_DECREF(self->out[self->first++]);
+        Py_DECREF(done);
     }
     if (self->out != self->few)
         PyMem_Free(self->out);
@@ -177,8 +178,9 @@ static void account(Wire *self, size_t sent)
         if (self->sent < size)
             return;
         self->sent -= size;
-        Py_DECREF(self->out[self->first++]);
+        PyObject *done = self->out[self->first++];
         self->count--;
+        Py_DECREF(done);
     }
     self->first = 0;
 }

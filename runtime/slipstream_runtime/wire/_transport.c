@@ -217,6 +217,8 @@ static PyObject *wire_get_extra_info(Wire *self, PyObject *args)
     PyObject *otherwise = Py_None, *found = NULL;
     if (!PyArg_ParseTuple(args, "s|O", &name, &otherwise))
         return NULL;
+    if (self->fd < 0)
+        return Py_NewRef(otherwise);
     if (strcmp(name, "peername") == 0)
         found = address(self, "getpeername");
     else if (strcmp(name, "sockname") == 0)

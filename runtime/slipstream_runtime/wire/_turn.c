@@ -73,12 +73,12 @@ static void happened(Wire *wire, uint32_t events)
 {
     if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR | EPOLLPRI))
         wire->flags |= HANGS_UP;
+    if (events & ~(uint32_t)EPOLLOUT && !(wire->flags & IN_READY))
+        wire_read(wire); /* first: what a peer said before it reset the connection would be lost with the failing send */
     if (wire->flags & BLOCKED && events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
         wire->flags &= ~BLOCKED;
         wire_flush(wire);
     }
-    if (events & ~(uint32_t)EPOLLOUT && !(wire->flags & IN_READY))
-        wire_read(wire);
 }
 
 /* Those that had more to read; who is added meanwhile has its turn at the next look. */

@@ -25,11 +25,11 @@ class Poller:
         self.lost: list[Wire] = []
         self._later = later
         self._failed = failed
-        self._epoll = select.epoll()
         self._usual: int = select.EPOLLIN | select.EPOLLOUT
         self._interest: int = self._usual | select.EPOLLPRI | select.EPOLLRDHUP | select.EPOLLET
         self._scheduled = False
         self._wires: dict[int, Wire] = {}
+        self._epoll = select.epoll()
 
     def fileno(self) -> int:
         """The epoll's descriptor, readable when a connection is ready."""

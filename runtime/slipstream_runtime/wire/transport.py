@@ -145,11 +145,11 @@ class Wire:
         """What isn't just something to read."""
         if events & ENDS:
             self._hangs_up = True
+        if events & ~select.POLLOUT and not self.in_ready:
+            self.read()  # first: what a peer said before it reset the connection would be lost with the failing send
         if self.blocked and events & (select.POLLOUT | select.POLLHUP | select.POLLERR):
             self.blocked = False
             self.flush()
-        if events & ~select.POLLOUT and not self.in_ready:
-            self.read()
 
     def read(self) -> None:
         """One read, told to the protocol. Where there may be more it has another turn after the others."""
@@ -162,7 +162,7 @@ class Wire:
         except BlockingIOError:
             self._ready = False
             return
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             self.lose(error)
             return
         if not data:
@@ -174,7 +174,7 @@ class Wire:
         self._ready = full or self._hangs_up  # the kernel told of all that there is, and won't again
         try:
             self._protocol.data_received(data)
-        except Exception as error:  # noqa: BLE001  # told to the loop, whatever it is
+        except BaseException as error:  # noqa: BLE001  # told to the loop, whatever it is
             self._poller.failed(self, error)
         if self._ready:
             self._want_read()
@@ -204,7 +204,7 @@ class Wire:
         """A method of the protocol; None where it raised."""
         try:
             return getattr(self._protocol, method)(*arguments)
-        except Exception as error:  # noqa: BLE001  # told to the loop, whatever it is
+        except BaseException as error:  # noqa: BLE001  # told to the loop, whatever it is
             self._poller.failed(self, error)
             return None
 
@@ -221,7 +221,7 @@ class Wire:
         self.end()
         try:
             protocol.connection_lost(error)
-        except Exception as raised:  # noqa: BLE001  # told to the loop, whatever it is
+        except BaseException as raised:  # noqa: BLE001  # told to the loop, whatever it is
             self._poller.failed(self, raised)
 
     def end(self) -> None:

@@ -124,10 +124,11 @@ async def test_trap_13_a_herd_on_a_cold_key_asks_the_upstream_once() -> None:
 @on_uvloop
 async def test_the_call_is_cancelled_when_the_last_one_leaves() -> None:
     """Nobody wants the answer: the upstream is spared."""
-    gone = asyncio.Event()
+    asked, gone = asyncio.Event(), asyncio.Event()
 
     async def script(connection: Connection) -> None:
         await connection.request()
+        asked.set()
         await connection.gone()
         gone.set()
 
@@ -136,6 +137,7 @@ async def test_the_call_is_cancelled_when_the_last_one_leaves() -> None:
         for caller in callers:
             caller.get(b"/c")
         await waiting(proxy, 3)
+        await asked.wait()  # a connection that opens after all have left isn't closed: it idles
         callers[0].leave()
         await settled()
         assert not gone.is_set()
