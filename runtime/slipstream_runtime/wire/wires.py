@@ -109,9 +109,10 @@ class PollerWires(Wires):
         return self._attach(sock, protocol), protocol
 
     def close(self) -> None:
-        poller, self._poller = self._poller, None
+        poller = self._poller
         if poller is not None:
             poller.run()
+            self._poller = None
             asyncio.get_running_loop().remove_reader(poller.fileno())
             poller.close()
 
