@@ -92,14 +92,16 @@ class KeyReader:
             target = target.partition(b"?")[0]
         # Method and target, then what is keyed by number of its name: absent adds nothing, empty does, repetitions keep their order.
         parts = self._empty.copy()
-        parts[0] = _length(method) + method + _length(target) + target
+        size = len(target)
+        parts[0] = b"".join((_length(method), method, _LENGTHS[size] if size < _FEW else _length(target), target))
         identified = self._shared
         partition = flags = 0
         by_name = self._by_name
         for field in fields:
-            code = by_name.get(field.name)
-            if code is None:
+            name = field.name
+            if name not in by_name:
                 continue
+            code = by_name[name]
             if code & KEYED:
                 value = field.value
                 size = len(value)
