@@ -26,6 +26,7 @@ from slipstream_runtime.cores.identity import (
 
 KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
+_TOLD: Final = CREDENTIAL | VALIDATING | CONTROL
 NO_LIMIT: Final = -1
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _FEW: Final = 1024
@@ -81,9 +82,9 @@ class KeyReader:
         identified = self._shared or named
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))
-        request = _asked(key, partition, flags)
-        if flags & CONTROL:
-            _control(request, head.fields)
+        request = CacheRequest(key, partition)
+        if flags & _TOLD:
+            _told(request, flags, head.fields)
         return request
 
     def read(self, method: bytes, target: bytes, fields: Sequence[HeaderField], has_body: bool = False) -> CacheRequest:
@@ -118,19 +119,18 @@ class KeyReader:
             parts[-1] = b"\xff\xff"  # never mixes with answers to requests without one
         hasher = self._base.copy()
         hasher.update(b"".join(parts))
-        request = _asked(hasher.digest(), partition, flags)
-        if flags & CONTROL:
-            _control(request, fields)
+        request = CacheRequest(hasher.digest(), partition)
+        if flags & _TOLD:
+            _told(request, flags, fields)
         return request
 
 
-def _asked(key: bytes, partition: int, flags: int) -> CacheRequest:
-    request = CacheRequest(key, partition)
-    if flags & CREDENTIAL:
-        request.credential = True
-    if flags & VALIDATING:
-        request.conditional = True
-    return request
+def _told(request: CacheRequest, flags: int, fields: Sequence[HeaderField]) -> None:
+    """What the request says beside whose and which it is."""
+    request.credential = flags & CREDENTIAL != 0
+    request.conditional = flags & VALIDATING != 0
+    if flags & CONTROL:
+        _control(request, fields)
 
 
 def _length(value: bytes) -> bytes:
