@@ -75,7 +75,8 @@ class HttpService(Service):
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""
-        value = head.host
+        own = head.host_field
+        value = head.host if own is None else own.value
         if value is None:
             return self._authority
         replacement = self._hosts.get(value)
