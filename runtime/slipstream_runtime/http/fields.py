@@ -150,8 +150,10 @@ class FieldMemo:
         found: list[Any] = list(map(self.known.get, lines))
         if all(found):  # a field is true: asks by identity, where `in` would compare
             return found
-        learn = self.learn
-        return [field or learn(raw) for field, raw in zip(found, lines, strict=True)]
+        for at, field in enumerate(found):
+            if field is None:
+                found[at] = self.learn(lines[at])
+        return found
 
     def knows(self, lines: list[bytes]) -> bool:
         """Whether all of them were remembered."""
