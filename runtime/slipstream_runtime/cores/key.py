@@ -97,7 +97,7 @@ class KeyReader:
         parts[0] = b"".join((_length(method), method, _LENGTHS[size] if size < _FEW else _length(target), target))
         identified = self._shared
         partition = flags = 0
-        by_name = self._by_name
+        by_name, numbers = self._by_name, self._numbers
         for field in fields:
             name = field.name
             if name not in by_name:
@@ -107,11 +107,12 @@ class KeyReader:
                 value = field.value
                 size = len(value)
                 number = code >> FLAGS
-                part = self._numbers[number] + (_LENGTHS[size] if size < _FEW else _length(value)) + value
+                part = numbers[number] + (_LENGTHS[size] if size < _FEW else _length(value)) + value
                 parts[number] += part
                 if code & PARTITION:
                     partition ^= hash(part) & PARTITION_BITS  # in any order, as the key
-                    identified = identified or value != b""
+                    if value:
+                        identified = True
             flags |= code
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))

@@ -26,7 +26,7 @@ from slipstream_runtime.http.fields import (
     LengthField,
 )
 from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_body
-from slipstream_runtime.http.heads import Limits, head_end
+from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 MAX_STATUS_LINES: Final = 256
@@ -151,7 +151,9 @@ class AnswerScanner:
             if found is not None:
                 end, first, block, lines, present, body = found
                 return self._unread(first, block, lines, present, body, method), end + 4
-        end = head_end(data, start, seen, limits)
+        end = -1 if seen > start else data.find(END_OF_HEAD, start)  # as usual: all of it, and no call
+        if not 0 <= end - start <= limits.head:
+            end = head_end(data, start, seen, limits)
         if end < 0:
             return None, -1
         block = data[start:end]

@@ -26,7 +26,7 @@ from slipstream_runtime.http.fields import (
     parse_field,
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
-from slipstream_runtime.http.heads import Limits, head_end
+from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 # Visible ASCII without `#`: what a request target may be made of (a fragment is never sent).
@@ -173,7 +173,9 @@ class RequestScanner:
             if found is not None:
                 end, first, block, lines, present, body = found
                 return self._unread(first, block, lines, present, body, limits), end + 4
-        end = head_end(data, start, seen, limits)
+        end = -1 if seen > start else data.find(END_OF_HEAD, start)  # as usual: all of it, and no call
+        if not 0 <= end - start <= limits.head:
+            end = head_end(data, start, seen, limits)
         return (None, -1) if end < 0 else (self._read(data[start:end], limits), end + 4)
 
     def scan(self, block: bytes, limits: Limits | None = None) -> RequestHead:
