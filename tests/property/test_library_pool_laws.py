@@ -101,8 +101,8 @@ async def _checked_carelessly(self: Pool[Any], slot: Any, deadline: float) -> bo
 
 def _last_come_first_served(self: Any, waiter: Any, deadline: float, now: float, original: Any = PoolCore.enqueue) -> Any:
     work = original(self, waiter, deadline, now)
-    if waiter in self._waiters:
-        self._waiters.move_to_end(waiter, last=False)
+    if waiter in self.waiters:
+        self.waiters.move_to_end(waiter, last=False)
     return work
 
 

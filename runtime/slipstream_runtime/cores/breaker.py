@@ -33,9 +33,9 @@ def _forced_by(rule: config.BreakerRule) -> Force:
 class Breaker:
     """The circuit of `rule`, or of one operation under it. Counters: `trips`, `refused`, `would_refuse` (in Shadow)."""
 
-    __slots__ = ("_asked_until", "_base", "_consecutive", "_forced", "_good", "_hold", "_lease", "_leases", "_most", "_on_transition",
-                 "_open_until", "_random", "_results", "_serial", "_since", "_slow_after", "_state", "_streak", "failures", "operation",
-                 "refused", "rule", "shadow", "trips", "under_way", "window", "would_refuse")  # fmt: skip
+    __slots__ = ("_asked_until", "_base", "_consecutive", "_forced", "_good", "_hold", "_lease", "_leases", "_on_transition",
+                 "_open_until", "_random", "_results", "_serial", "_since", "_slow_after", "_state", "_streak", "failures", "most",
+                 "operation", "refused", "rule", "shadow", "trips", "under_way", "window", "would_refuse")  # fmt: skip
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Breaker:
         self.under_way: int = 0  # calls, as their owner counts them
         self.shadow: bool = rule.mode == "Shadow"
         self._slow_after: float = rule.trip.slow_call_duration_ms / 1_000
-        self._most: int = rule.max_concurrent_calls
+        self.most: int = rule.max_concurrent_calls
 
     # What the data path calls
 
@@ -100,7 +100,12 @@ class Breaker:
             return
         slow = seconds >= self._slow_after
         if self._state == "Closed":
-            self._count(failed, slow, now)
+            counted = self.window
+            counted.record((FAILED if failed else 0) | (SLOW if slow else 0), now)
+            if failed or counted.failures or counted.slow:
+                self._judge(failed, now)
+            else:
+                self._consecutive = 0
         elif self._state == "HalfOpen" and permit in self._leases:
             del self._leases[permit]
             self._probed(not failed and not (slow and self.rule.trip.slow_call_rate_percent), now)
@@ -116,7 +121,7 @@ class Breaker:
     @property
     def full(self) -> bool:
         """As many calls are under way as the rule lets be."""
-        return 0 < self._most <= self.under_way and not self.shadow
+        return 0 < self.most <= self.under_way and not self.shadow
 
     def lets_all(self, now: float) -> bool:
         """Whether calls go through that are no probes."""
@@ -172,7 +177,7 @@ class Breaker:
             self.window = window(rule.window, now)
         self.rule = rule
         self.failures = Failures(rule.failure_on)
-        self._most = rule.max_concurrent_calls
+        self.most = rule.max_concurrent_calls
         self._hold = self._forced or _forced_by(rule)
         self.shadow = rule.mode == "Shadow"
         self._slow_after = rule.trip.slow_call_duration_ms / 1_000
@@ -207,12 +212,10 @@ class Breaker:
         self._leases[self._serial] = now + self._lease
         return self._serial
 
-    def _count(self, failed: bool, slow: bool, now: float) -> None:
+    def _judge(self, failed: bool, now: float) -> None:
+        """Whether what was counted, the last of it just now, is too much."""
         counted = self.window
-        counted.record((FAILED if failed else 0) | (SLOW if slow else 0), now)
         self._consecutive = self._consecutive + 1 if failed else 0
-        if not failed and not counted.failures and not counted.slow:
-            return
         trip = self.rule.trip
         if failed and trip.consecutive_failures and self._consecutive >= trip.consecutive_failures:
             self._open(now, "consecutive-failures")

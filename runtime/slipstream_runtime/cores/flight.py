@@ -57,7 +57,7 @@ class Flights(Generic[W]):
                 self.solo += 1
                 return None
             del self._marks[key]
-        if snapshot.writing():
+        if snapshot.generations.writes and snapshot.writing():
             self.solo += 1  # two of its readers could otherwise see the write and then not see it
             return None
         flight = self._by_key.get(key)

@@ -89,15 +89,16 @@ def _honour(plan: CachePlan, directives: Directives, fields: list[HeaderField], 
 
 def _forbidden(directives: Directives, shared: bool, credential: bool) -> str:
     """Why the upstream forbids storing, empty where it doesn't. Field lists of `private` and `no-cache` count as the whole answer."""
-    if not directives.names:
+    names = directives.names
+    if not names:
         return "credential" if credential else ""
-    if b"no-store" in directives:
+    if b"no-store" in names:
         return "no-store"
-    if b"no-cache" in directives:
+    if b"no-cache" in names:
         return "no-cache"
-    if b"private" in directives and (shared or credential):
+    if b"private" in names and (shared or credential):
         return "private"
-    if credential and not (b"public" in directives or b"s-maxage" in directives or b"must-revalidate" in directives):
+    if credential and not (b"public" in names or b"s-maxage" in names or b"must-revalidate" in names):
         return "credential"  # RFC 9111 §3.5
     return ""
 

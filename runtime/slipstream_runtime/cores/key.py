@@ -26,6 +26,7 @@ from slipstream_runtime.cores.identity import (
 
 KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
+_TOLD: Final = CREDENTIAL | VALIDATING | CONTROL
 NO_LIMIT: Final = -1
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _FEW: Final = 1024
@@ -81,9 +82,9 @@ class KeyReader:
         identified = self._shared or named
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))
-        request = _asked(key, partition, flags)
-        if flags & CONTROL:
-            _control(request, head.fields)
+        request = CacheRequest(key, partition)
+        if flags & _TOLD:
+            _told(request, flags, head.fields)
         return request
 
     def read(self, method: bytes, target: bytes, fields: Sequence[HeaderField], has_body: bool = False) -> CacheRequest:
@@ -92,23 +93,26 @@ class KeyReader:
             target = target.partition(b"?")[0]
         # Method and target, then what is keyed by number of its name: absent adds nothing, empty does, repetitions keep their order.
         parts = self._empty.copy()
-        parts[0] = _length(method) + method + _length(target) + target
+        size = len(target)
+        parts[0] = b"".join((_length(method), method, _LENGTHS[size] if size < _FEW else _length(target), target))
         identified = self._shared
         partition = flags = 0
-        by_name = self._by_name
+        by_name, numbers = self._by_name, self._numbers
         for field in fields:
-            code = by_name.get(field.name)
-            if code is None:
+            name = field.name
+            if name not in by_name:
                 continue
+            code = by_name[name]
             if code & KEYED:
                 value = field.value
                 size = len(value)
                 number = code >> FLAGS
-                part = self._numbers[number] + (_LENGTHS[size] if size < _FEW else _length(value)) + value
+                part = numbers[number] + (_LENGTHS[size] if size < _FEW else _length(value)) + value
                 parts[number] += part
                 if code & PARTITION:
                     partition ^= hash(part) & PARTITION_BITS  # in any order, as the key
-                    identified = identified or value != b""
+                    if value:
+                        identified = True
             flags |= code
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))
@@ -116,19 +120,18 @@ class KeyReader:
             parts[-1] = b"\xff\xff"  # never mixes with answers to requests without one
         hasher = self._base.copy()
         hasher.update(b"".join(parts))
-        request = _asked(hasher.digest(), partition, flags)
-        if flags & CONTROL:
-            _control(request, fields)
+        request = CacheRequest(hasher.digest(), partition)
+        if flags & _TOLD:
+            _told(request, flags, fields)
         return request
 
 
-def _asked(key: bytes, partition: int, flags: int) -> CacheRequest:
-    request = CacheRequest(key, partition)
-    if flags & CREDENTIAL:
-        request.credential = True
-    if flags & VALIDATING:
-        request.conditional = True
-    return request
+def _told(request: CacheRequest, flags: int, fields: Sequence[HeaderField]) -> None:
+    """What the request says beside whose and which it is."""
+    request.credential = flags & CREDENTIAL != 0
+    request.conditional = flags & VALIDATING != 0
+    if flags & CONTROL:
+        _control(request, fields)
 
 
 def _length(value: bytes) -> bytes:

@@ -8,7 +8,7 @@ from slipstream_api import config
 class Failures:
     """What counts as a failure of the upstream, by rule."""
 
-    __slots__ = ("_errors", "_statuses")
+    __slots__ = ("_errors", "statuses")
 
     def __init__(self, failure_on: config.FailureOn) -> None:
         statuses: set[int] = set()
@@ -17,11 +17,8 @@ class Failures:
                 statuses.update(range(int(text[0]) * 100, int(text[0]) * 100 + 100))
             else:
                 statuses.add(int(text))
-        self._statuses: frozenset[int] = frozenset(statuses)
+        self.statuses: frozenset[int] = frozenset(statuses)
         self._errors: frozenset[str] = frozenset(failure_on.errors)
-
-    def status(self, status: int) -> bool:
-        return status in self._statuses
 
     def error(self, error: str) -> bool:
         """`error` is Connect, Timeout or Reset; what isn't listed is to be released, not recorded."""

@@ -35,7 +35,7 @@ class PoolCore(PoolSteps[C, W]):
     @property
     def drained(self) -> bool:
         """Nothing is left to wait for: no connection, no dial, no waiter."""
-        return self._draining and not self.size and not self._waiters and not self._doomed
+        return self._draining and not self.size and not self.waiters and not self._doomed
 
     @property
     def dials_at(self) -> float:
@@ -71,14 +71,14 @@ class PoolCore(PoolSteps[C, W]):
             self.stats.requests_refused += 1
             self._fail(work, waiter, reason)
             return self._finish(work)
-        self._waiters[waiter] = (now, deadline)
+        self.waiters[waiter] = (now, deadline)
         self._next_deadline = min(self._next_deadline, deadline)
         self.stats.requests_queued += 1
         return self._grow(work, now)
 
     def cancel(self, waiter: W) -> bool:
         """`waiter` no longer waits; False where it wasn't waiting (it was granted a slot, which it must `put`, or it failed)."""
-        return self._waiters.pop(waiter, None) is not None
+        return self.waiters.pop(waiter, None) is not None
 
     def put(self, slot: Slot[C], now: float, reusable: bool = True) -> Work[C, W] | None:
         """A connection comes back. Not `reusable`: its state isn't known for sure (unread answer, error, Connection: close)."""
@@ -88,14 +88,14 @@ class PoolCore(PoolSteps[C, W]):
         used = now - slot.since
         self.stats.usage_ms += used * 1_000
         self._pace.used(used)
-        fits = reusable and now < slot.expires_at and self.size < self._most
-        if fits and not self._waiters and self.keeps:
+        fits = reusable and now < slot.expires_at and self.in_use + len(self._idle) + self.connecting < self._most
+        if fits and not self.waiters and self.keeps:
             slot.state = IDLE
             slot.since = now
             self._idle.append(slot)
             return None
         work: Work[C, W] = Work()
-        if fits and not (self._waiters and self._budget.makes_way(self, now)):
+        if fits and not (self.waiters and self._budget.makes_way(self, now)):
             self._offer(slot, work, now)
         else:
             self.stats.returns_bad += not reusable
@@ -199,7 +199,7 @@ class PoolCore(PoolSteps[C, W]):
             return "AcquireTimeout"
         if self._hopeless(now):
             return "Connect"
-        limits, waiters = self.limits, len(self._waiters)
+        limits, waiters = self.limits, len(self.waiters)
         room = max(0, limits.max_connections - self.in_use)
         if waiters >= limits.max_pending + room:
             return "PendingFull"
@@ -209,7 +209,7 @@ class PoolCore(PoolSteps[C, W]):
 
     def _grow(self, work: Work[C, W], now: float) -> Work[C, W]:
         """Dials for those who wait and aren't covered by a dial yet."""
-        wanted = len(self._waiters) - self.connecting
+        wanted = len(self.waiters) - self.connecting
         while wanted > 0 and self._idle and self.size >= self.limits.max_connections:
             self._discard()  # who waits beside idle ones can't use them
         self._dial(work, wanted, now, True)

@@ -24,14 +24,14 @@ NEVER: Final = float("inf")
 class PoolSteps(Holder, Generic[C, W]):
     """`C` is a connection, `W` whoever waits for one; both are opaque."""
 
-    __slots__ = ("_backoff", "_budget", "_doomed", "_draining", "_due", "_idle", "_next_deadline", "_pace", "_random", "_waiters", "stats")
+    __slots__ = ("_backoff", "_budget", "_doomed", "_draining", "_due", "_idle", "_next_deadline", "_pace", "_random", "stats", "waiters")
 
     def __init__(self, limits: Limits, random: Callable[[], float], budget: ConnectionBudget | None) -> None:
         super().__init__(limits)
         self._random = random
         self._budget = ConnectionBudget() if budget is None else budget
         self._idle: list[Slot[C]] = []  # the longest idle first; its ends cost nothing, and few are taken from between
-        self._waiters: OrderedDict[W, tuple[float, float]] = OrderedDict()  # (since, deadline), first come first
+        self.waiters: OrderedDict[W, tuple[float, float]] = OrderedDict()  # (since, deadline), first come first
         self._doomed: list[C] = []  # to be closed with the next Work
         self._due: int = 0  # to be dialled with the next Work
         self._next_deadline: float = NEVER  # no waiter's deadline is earlier
@@ -46,7 +46,7 @@ class PoolSteps(Holder, Generic[C, W]):
 
     @property
     def waiting(self) -> int:
-        return len(self._waiters)
+        return len(self.waiters)
 
     @property
     def size(self) -> int:
@@ -58,12 +58,12 @@ class PoolSteps(Holder, Generic[C, W]):
 
     @property
     def waits_since(self) -> float:
-        return next(iter(self._waiters.values()))[0] if self._waiters else NEVER
+        return next(iter(self.waiters.values()))[0] if self.waiters else NEVER
 
     # What the budget says
 
     def wanted(self, now: float) -> int:
-        return 0 if self._backoff.holds(now) else self._startable(len(self._waiters) - self.connecting)
+        return 0 if self._backoff.holds(now) else self._startable(len(self.waiters) - self.connecting)
 
     def calm(self, nobody_waits: bool) -> None:
         self.keeps = nobody_waits and not self._draining
@@ -101,8 +101,8 @@ class PoolSteps(Holder, Generic[C, W]):
 
     def _offer(self, slot: Slot[C], work: Work[C, W], now: float) -> None:
         """To the first waiter whose deadline isn't over, else to the idle ones."""
-        while self._waiters:
-            waiter, (since, deadline) = self._waiters.popitem(last=False)
+        while self.waiters:
+            waiter, (since, deadline) = self.waiters.popitem(last=False)
             if deadline <= now:
                 self._fail(work, waiter, self._late())
                 continue
@@ -122,10 +122,10 @@ class PoolSteps(Holder, Generic[C, W]):
             self._idle.append(slot)
 
     def _expire(self, work: Work[C, W], now: float) -> None:
-        for waiter in [waiter for waiter, (_, deadline) in self._waiters.items() if deadline <= now]:
-            del self._waiters[waiter]
+        for waiter in [waiter for waiter, (_, deadline) in self.waiters.items() if deadline <= now]:
+            del self.waiters[waiter]
             self._fail(work, waiter, self._late())
-        self._next_deadline = min((deadline for _, deadline in self._waiters.values()), default=NEVER)
+        self._next_deadline = min((deadline for _, deadline in self.waiters.values()), default=NEVER)
 
     def _late(self) -> Reason:
         return "TotalFull" if self._budget.holds_back(self) else "AcquireTimeout"
@@ -135,9 +135,9 @@ class PoolSteps(Holder, Generic[C, W]):
         work.fail.append((waiter, reason))
 
     def _fail_all(self, work: Work[C, W], reason: Reason) -> None:
-        for waiter in self._waiters:
+        for waiter in self.waiters:
             self._fail(work, waiter, reason)
-        self._waiters.clear()
+        self.waiters.clear()
 
     def _discard(self) -> None:
         """The one that is idle for the longest time."""

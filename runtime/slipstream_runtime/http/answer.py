@@ -26,10 +26,13 @@ from slipstream_runtime.http.fields import (
     LengthField,
 )
 from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_body
-from slipstream_runtime.http.heads import Limits, head_end
+from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 MAX_STATUS_LINES: Final = 256
+MAX_HEADS: Final = 64  # remembered whole; a Date ends the use of each after a second
+MAX_REMEMBERED_HEAD: Final = 1_024
+_GOVERNING_NAMES: Final = frozenset(name for name, kind in NAMES.items() if (GOVERNING | 1 << DATE) >> kind & 1)
 _EXPIRES: Final = 1 << EXPIRES
 _GOVERNING_BY_DATE: Final = GOVERNING | 1 << DATE
 _NOT_STORED: Final = OF_THE_HOP | 1 << CONTENT_LENGTH | 1 << AGE
@@ -60,9 +63,10 @@ def parse_status_line(raw: bytes) -> StatusLine:
 class AnswerHead(Head):
     """One answer's head. `fields` may be forwarded, in order (Content-Length among them); `body` is as in framing.
 
-    Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
+    Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once. Nobody changes one that was scanned: answers
+    with the same head share it."""
 
-    __slots__ = ("_fields", "_memo", "_present", "block", "body", "keep_alive", "line", "status", "upgrade")
+    __slots__ = ("_fields", "_governing", "_memo", "_present", "block", "body", "keep_alive", "line", "status", "upgrade")
 
     def __init__(self, line: StatusLine, memo: FieldMemo, lines: Lines | None, present: int, block: bytes) -> None:
         self.lines = lines  # as the base class would
@@ -75,6 +79,7 @@ class AnswerHead(Head):
         self._memo = memo
         self._present = present  # the kinds of `lines`
         self._fields: list[Field] | None = None
+        self._governing: list[Field] | None = None  # where `fields` were made at once
 
     @property
     def fields(self) -> list[Field]:
@@ -89,7 +94,10 @@ class AnswerHead(Head):
         """At least those of `fields` that may say how long the answer lives, or that it can't be stored."""
         lines = self.lines
         if lines is None:
-            return self.fields
+            governing = self._governing
+            if governing is None:
+                governing = self._governing = [field for field in self.fields if field.name in _GOVERNING_NAMES]
+            return governing
         present = self._present
         if not present & GOVERNING:
             return []
@@ -114,7 +122,7 @@ class AnswerHead(Head):
 class AnswerScanner:
     """Scans heads of answers; remembers status lines and fields between them."""
 
-    __slots__ = ("_find_head", "_lines", "_names", "_scan", "limits", "memo")
+    __slots__ = ("_find_head", "_heads", "_lines", "_names", "_scan", "limits", "memo")
 
     def __init__(self, limits: Limits | None = None, scan: Scan | None = SCAN) -> None:
         self.limits = limits or Limits()
@@ -123,6 +131,7 @@ class AnswerScanner:
         self._names = None if scan is None else NAMES_TABLE(NAMES)
         self.memo = FieldMemo()
         self._lines: dict[bytes, StatusLine] = {}
+        self._heads: dict[bytes, AnswerHead] = {}  # by block, of what doesn't answer HEAD; only lines that the memo learnt, so no secrets
 
     def line(self, raw: bytes) -> StatusLine:
         line = self._lines.get(raw)
@@ -142,8 +151,14 @@ class AnswerScanner:
             if found is not None:
                 end, first, block, lines, present, body = found
                 return self._unread(first, block, lines, present, body, method), end + 4
-        end = head_end(data, start, seen, limits)
-        return (None, -1) if end < 0 else (self._read(data[start:end], method), end + 4)
+        end = -1 if seen > start else data.find(END_OF_HEAD, start)  # as usual: all of it, and no call
+        if not 0 <= end - start <= limits.head:
+            end = head_end(data, start, seen, limits)
+        if end < 0:
+            return None, -1
+        block = data[start:end]
+        head = self._heads.get(block)
+        return (self._read(block, method) if head is None or method == b"HEAD" else head), end + 4
 
     def scan(self, block: bytes, method: bytes) -> AnswerHead:
         """The head in `block` (without the empty line) of an answer to `method`; raises MalformedError."""
@@ -173,27 +188,38 @@ class AnswerScanner:
         del lines[0]
         head = AnswerHead(line, self.memo, None, 0, block)
         fields = head._fields = self.memo.fields(lines)
-        special = [field for field in fields if field.kind]
-        length: LengthField | None = None
-        kept: Field | None = None
-        for field in special:
-            if isinstance(field, LengthField) and length is None:
-                length = field
-            elif isinstance(field, ConnectionField) and field.only_keep_alive and kept is None:
-                kept = field
-            else:
-                length = None
-                break
-        if length is None or not line.http11 or line.status < 200 or line.status == 204:
-            return _with_special(head, special, method)
-        head.body = answer_body(method, line.status, length.number)
-        if kept is not None:  # what many servers say in each answer: it isn't forwarded, and means nothing else
-            fields.remove(kept)
-            head.block = block.replace(b"\r\n" + kept.raw, b"", 1)  # there is one such line, and no other can start as it does
+        _framed(head, fields, method)
+        if method != b"HEAD" and len(block) <= MAX_REMEMBERED_HEAD and self.memo.knows(lines):
+            if len(self._heads) >= MAX_HEADS:
+                self._heads.clear()
+            self._heads[block] = head
         return head
 
 
-def _with_special(head: AnswerHead, special: list[Field], method: bytes) -> AnswerHead:
+def _framed(head: AnswerHead, fields: list[Field], method: bytes) -> None:
+    """What `fields` say of the body and of the connection."""
+    line, block = head.line, head.block
+    special = [field for field in fields if field.kind]
+    length: LengthField | None = None
+    kept: Field | None = None
+    for field in special:
+        if isinstance(field, LengthField) and length is None:
+            length = field
+        elif isinstance(field, ConnectionField) and field.only_keep_alive and kept is None:
+            kept = field
+        else:
+            length = None
+            break
+    if length is None or not line.http11 or line.status < 200 or line.status == 204:
+        _with_special(head, special, method)
+        return
+    head.body = answer_body(method, line.status, length.number)
+    if kept is not None:  # what many servers say in each answer: it isn't forwarded, and means nothing else
+        fields.remove(kept)
+        head.block = block.replace(b"\r\n" + kept.raw, b"", 1)  # there is one such line, and no other can start as it does
+
+
+def _with_special(head: AnswerHead, special: list[Field], method: bytes) -> None:
     http11 = head.line.http11
     try:
         declared = declared_body(special, http11)
@@ -215,4 +241,3 @@ def _with_special(head: AnswerHead, special: list[Field], method: bytes) -> Answ
             for field in head.fields
             if (keeps_length and field.kind == CONTENT_LENGTH) or (not field.kind and field.name not in nominated)
         ]
-    return head

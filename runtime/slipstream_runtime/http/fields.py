@@ -4,7 +4,7 @@ A memo retains what it has seen, so it never learns credentials, and it bounds v
 
 from __future__ import annotations
 
-from typing import Final, cast
+from typing import Any, Final
 
 from slipstream_runtime.cores.fields import HeaderField
 from slipstream_runtime.http.errors import MalformedError
@@ -119,7 +119,7 @@ class ConnectionField(Field):
 class _Name:
     """What is known of a field name as it was spelt; `room` is how many more of its values may be remembered."""
 
-    __slots__ = ("kind", "lowered", "room")
+    __slots__ = ("kind", "latest", "lowered", "room")
 
     def __init__(self, name: bytes, room: int) -> None:
         if not name or name.translate(None, TOKEN):
@@ -127,6 +127,7 @@ class _Name:
         self.lowered = name.lower()
         self.kind = KINDS.get(self.lowered, ORDINARY)
         self.room = 0 if self.lowered in SECRETS else room
+        self.latest = b""  # of Date: the line that is remembered, and forgotten for the next, since none comes back
 
 
 class FieldMemo:
@@ -146,11 +147,17 @@ class FieldMemo:
         if len(lines) == 1:  # what is asked of a head that is unread
             field = self.known.get(lines[0])
             return [self.learn(lines[0]) if field is None else field]
-        found = list(map(self.known.get, lines))
-        if None in found:
-            learn = self.learn
-            return [field or learn(raw) for field, raw in zip(found, lines, strict=True)]
-        return cast("list[Field]", found)  # None isn't among them
+        found: list[Any] = list(map(self.known.get, lines))
+        if all(found):  # a field is true: asks by identity, where `in` would compare
+            return found
+        for at, field in enumerate(found):
+            if field is None:
+                found[at] = self.learn(lines[at])
+        return found
+
+    def knows(self, lines: list[bytes]) -> bool:
+        """Whether all of them were remembered."""
+        return all(map(self.known.__contains__, lines))
 
     def learn(self, raw: bytes) -> Field:
         """The field of a line that isn't known; raises MalformedError for folding, space before the colon, controls (RFC 9112 §5)."""
@@ -163,7 +170,11 @@ class FieldMemo:
         value = value.strip(b" \t")
         field = _special(raw, name, value) if name.kind else Field(raw, name.lowered, value, ORDINARY)
         if name.room and len(raw) <= self.max_line:
-            name.room -= 1
+            if name.lowered == b"date":
+                self.known.pop(name.latest, None)
+                name.latest = raw
+            else:
+                name.room -= 1
             self.known[raw] = field
         return field
 

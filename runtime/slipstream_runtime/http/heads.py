@@ -25,7 +25,7 @@ def head_end(data: bytes, start: int, seen: int, limits: Limits) -> int:
     """The index of the empty line's CRLFs that end the head at `start`, -1 where it isn't complete; data[:seen] was searched before.
 
     Raises MalformedError at once for a bare LF and for a head that is too long already, so that no peer is waited for in vain."""
-    end = data.find(END_OF_HEAD, max(start, seen - 3))
+    end = data.find(END_OF_HEAD, max(start, seen - 3) if seen else start)
     if end >= 0:
         if end - start > limits.head:
             raise MalformedError(431, "the head is too long")

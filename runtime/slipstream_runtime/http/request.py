@@ -26,7 +26,7 @@ from slipstream_runtime.http.fields import (
     parse_field,
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
-from slipstream_runtime.http.heads import Limits, head_end
+from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 # Visible ASCII without `#`: what a request target may be made of (a fragment is never sent).
@@ -94,8 +94,8 @@ class RequestHead(Head):
 
     Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
 
-    __slots__ = ("_fields", "_host", "_memo", "block", "body", "expects_continue", "keep_alive", "line", "method", "notes", "timeout_ms",
-                 "until", "upgrade")  # fmt: skip
+    __slots__ = ("_fields", "_memo", "block", "body", "expects_continue", "host_field", "keep_alive", "line", "method", "notes",
+                 "timeout_ms", "until", "upgrade")  # fmt: skip
 
     def __init__(self, line: RequestLine, memo: FieldMemo, lines: Lines | None, block: bytes) -> None:
         self.lines = lines  # as the base class would
@@ -111,7 +111,7 @@ class RequestHead(Head):
         self.notes = b""  # lines for the answer, whoever gives it
         self._memo = memo
         self._fields: list[Field] | None = None
-        self._host: Field | None = None
+        self.host_field: Field | None = None  # Host among `fields`, where these were made at once
 
     @property
     def fields(self) -> list[Field]:
@@ -130,12 +130,7 @@ class RequestHead(Head):
         """Whom the client asks: the target's authority, or Host."""
         if self.lines is not None:
             return self.lines.host
-        return None if self._host is None else self._host.value
-
-    @property
-    def host_field(self) -> Field | None:
-        """Host among `fields`, where these were made at once."""
-        return self._host
+        return None if self.host_field is None else self.host_field.value
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case)."""
@@ -178,7 +173,9 @@ class RequestScanner:
             if found is not None:
                 end, first, block, lines, present, body = found
                 return self._unread(first, block, lines, present, body, limits), end + 4
-        end = head_end(data, start, seen, limits)
+        end = -1 if seen > start else data.find(END_OF_HEAD, start)  # as usual: all of it, and no call
+        if not 0 <= end - start <= limits.head:
+            end = head_end(data, start, seen, limits)
         return (None, -1) if end < 0 else (self._read(data[start:end], limits), end + 4)
 
     def scan(self, block: bytes, limits: Limits | None = None) -> RequestHead:
@@ -208,7 +205,7 @@ class RequestScanner:
 
     def _read(self, block: bytes, limits: Limits) -> RequestHead:
         lines = block.split(b"\r\n")
-        line = self.line(lines[0], limits)
+        line = self._lines.get(lines[0]) or self.line(lines[0], limits)
         if len(lines) > limits.fields + 1:
             raise MalformedError(431, "too many header lines")
         del lines[0]
@@ -217,7 +214,7 @@ class RequestScanner:
         head = RequestHead(line, self.memo, None, block)
         head._fields = fields
         if len(special) == 1 and special[0].kind == HOST_FIELD and line.http11 and not line.authority:
-            head._host = special[0]
+            head.host_field = special[0]
         else:
             _with_special(head, special)
         return head
@@ -232,7 +229,7 @@ def _with_special(head: RequestHead, special: list[Field]) -> None:
     for field in special:
         if field.kind == HOST_FIELD:
             hosts += 1
-            head._host = field
+            head.host_field = field
         elif isinstance(field, ConnectionField):
             nominated |= field.tokens
         elif field.kind == EXPECT:
@@ -244,7 +241,7 @@ def _with_special(head: RequestHead, special: list[Field]) -> None:
     if hosts > 1 or (not hosts and line.http11):
         raise MalformedError(400, "not exactly one Host")
     if line.authority:  # RFC 9112 §3.2.2: the target's authority wins over Host
-        head._host = parse_field(b"Host: " + line.authority)
+        head.host_field = parse_field(b"Host: " + line.authority)
     head.keep_alive = b"close" not in nominated and (line.http11 or b"keep-alive" in nominated)
     if b"upgrade" in nominated and line.http11 and head.body == NO_BODY:
         head.upgrade = _protocol(special)
@@ -266,7 +263,7 @@ def _timeout(known: int, field: Field) -> int:
 
 def _forwardable(head: RequestHead, nominated: frozenset[bytes]) -> list[Field]:
     """What may go on: no hop-by-hop field, none that Connection names. Host and Content-Length are ours to keep, whatever it names."""
-    own = head._host
+    own = head.host_field
     fields = [
         field for field in head.fields if field is own or field.kind == CONTENT_LENGTH or (not field.kind and field.name not in nominated)
     ]

@@ -56,6 +56,6 @@ class PoolFigures:
 
     def observe(self, operation: str, seconds: float) -> None:
         """One request that no store answered at once has its answer, whoever gave it."""
-        figures = self.of(operation)
+        figures = self.operations.get(operation) or self.of(operation)
         figures.buckets[bucket(seconds)] += 1
         figures.seconds += seconds

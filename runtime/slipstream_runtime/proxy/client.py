@@ -75,7 +75,8 @@ class Client:
             self._finish()
         elif not self._corked:
             self.deadline = self.context.now + (IDLE_SECONDS if self.body.complete else LINGER_SECONDS)
-            self.want_body()
+            if self._paused:
+                self.want_body()
             if self._buffer:
                 data, self._buffer = self._buffer, b""
                 self._consume(data)
@@ -188,7 +189,8 @@ class Client:
             self._keep(data[at:] if at else data)
         elif self.exchange is None and self.body.complete and self._state == READING:
             self.deadline = self.context.now + IDLE_SECONDS
-        self._flush()
+        if self._out:
+            self._flush()
 
     def _keep(self, rest: bytes) -> None:
         self._buffer = rest

@@ -67,7 +67,7 @@ class PoolDriver(Owner):
         slot = connection.slot
         assert slot is not None
         # Who waits is told for how long: not as of the last sweep, which may be before it began to wait.
-        work = self.core.put(slot, self._context.time() if self.core.waiting else self._context.now)
+        work = self.core.put(slot, self._context.time() if self.core.waiters else self._context.now)
         if work is not None:
             self._apply(work)
 

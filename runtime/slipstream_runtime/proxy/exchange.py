@@ -4,7 +4,7 @@ Of answer, failure, deadline and disconnect the first one that ends it wins; per
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from slipstream_runtime.cores.fallback import TROUBLE, choose, retry_after
 from slipstream_runtime.cores.retry import IDEMPOTENT, asked_wait
@@ -26,13 +26,16 @@ if TYPE_CHECKING:
 __all__ = ["DONE", "QUEUED", "RESTING", "SENT", "STREAMING", "Exchange"]
 
 
+_LEAVE_ALONE: Final = 429  # the least status with which an upstream says when to come back
+
+
 class Exchange(Sending):
     """A request that goes to the upstream past any cache."""
 
     __slots__ = ("_chunked", "_keep", "_written", "successor")
 
     def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
-        super().__init__(service, client, head, operation)
+        Sending.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
         self._keep = False
         self._chunked = False
         self._written = -1  # bytes that waited for the client at the last look
@@ -77,7 +80,8 @@ class Exchange(Sending):
     def _arrived(self, head: AnswerHead, complete: bool, now: float) -> None:
         self._status = head.status
         self._service.figures.by_class[head.status // 100] += 1
-        self._hear(head, now)
+        if head.status >= _LEAVE_ALONE:
+            self._hear(head, now)
         if complete:
             self._connection = None  # it is back in its pool
         elif head.body < 0:  # a stream may go on for hours; a body of known length may still be cut short, which is a failure
@@ -87,11 +91,16 @@ class Exchange(Sending):
         """The answer's head and the first of its body, to the client."""
         client = self.client
         if client is not None:
-            http11 = self.head.line.http11
-            self._chunked = needs_chunks(head.body, http11)
-            self._keep = client.keeps(self.head) and (http11 or head.body >= 0)
-            data = forwarded_answer(head, extra + self.notes(), connection_line(http11, self._keep), self._chunked)
-            client.send(data + (framed(body, complete) if self._chunked else body))
+            asked = self.head
+            http11 = asked.line.http11
+            keep = self._keep = client.keeps(asked) and (http11 or head.body >= 0)
+            notes = asked.notes if self._attempts is None else self.notes()
+            if keep and http11 and head.body >= 0:  # as most: nothing to say of the connection, nothing to frame
+                client.send(forwarded_answer(head, extra + notes, b"", False) + body)
+            else:
+                self._chunked = needs_chunks(head.body, http11)
+                data = forwarded_answer(head, extra + notes, connection_line(http11, keep), self._chunked)
+                client.send(data + (framed(body, complete) if self._chunked else body))
         if complete:
             self._complete(now)
         else:
@@ -287,9 +296,9 @@ class Exchange(Sending):
             else:
                 self._write.end()
             self._write = None
-        self._service.untrack(self)
+        self._service.tracker.forget(self)
         client, self.client = self.client, None
         if client is not None:
             self._service.figures.observe(self.operation.name, now - self.started)
-        if client is not None and client_finished:
-            client.finished(self._keep)
+            if client_finished:
+                client.finished(self._keep)

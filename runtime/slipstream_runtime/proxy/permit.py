@@ -21,7 +21,7 @@ class Permit:
         if self._number == UNCOUNTED:
             return
         breaker = self._breaker
-        breaker.record(self._number, breaker.failures.status(status), now - self._started, now)
+        breaker.record(self._number, status in breaker.failures.statuses, now - self._started, now)
 
     def failed(self, failure: Failure, now: float) -> None:
         """No answer: an outcome where the rule lists this class of error; our own overload never is one."""

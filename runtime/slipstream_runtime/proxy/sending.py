@@ -109,9 +109,12 @@ class Sending(Call):
         """Ask the breaker, then the pool."""
         if self.head.until <= now:
             self.late()
-        elif self._admitted(now):
-            self._service.track(self, self._request_complete, self.started)
-            self._acquire(now, fresh=False)
+        elif self.operation.circuit is None or self._admitted(now):
+            service = self._service
+            service.track(self, self._request_complete, self.started)
+            connection = service.pool.acquire(self, now, False)
+            if connection is not None:
+                self.on_connection(connection)
 
     def again(self, now: float) -> None:
         """Another attempt. Never a probe: a circuit that isn't closed has had enough of this call."""
@@ -132,7 +135,7 @@ class Sending(Call):
         if breaker is None:
             return True
         if self._place is None:
-            if breaker.full:
+            if breaker.most and breaker.full:
                 self.fail(failures.RULE_FULL)
                 return False
             breaker.under_way += 1

@@ -31,7 +31,7 @@ class HttpService(Service):
     def __init__(self, config: Pool, state: PoolState, router: Router, services: Mapping[str, HttpService] | None = None) -> None:
         self.config = config
         self.state = state
-        self._tracker = state.tracker
+        self.tracker = state.tracker
         self.router = router
         self.services: Mapping[str, HttpService] = (
             {} if services is None else services
@@ -75,7 +75,8 @@ class HttpService(Service):
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""
-        value = head.host
+        own = head.host_field
+        value = head.host if own is None else own.value
         if value is None:
             return self._authority
         replacement = self._hosts.get(value)
@@ -105,14 +106,12 @@ class HttpService(Service):
         """An answer is due `requestTimeout` after `since`, or when the caller's own time is over; or a body flows, and may stand still."""
         until = exchange.head.until
         if waiting:
-            self._tracker.wait(exchange, min(since + self._timeout, until))
+            due = since + self._timeout
+            self.tracker.wait(exchange, due if due < until else until)  # noqa: FURB136 (a call costs more)
         else:
-            self._tracker.flow(exchange, self._timeout, self.context.now)
+            self.tracker.flow(exchange, self._timeout, self.context.now)
         if until < NEVER and exchange.state != STREAMING:
             exchange.wake_at(until)
-
-    def untrack(self, exchange: Sending) -> None:
-        self._tracker.forget(exchange)
 
     # -- upgrades ---------------------------------------------------------------------------------------------------------
 

@@ -165,9 +165,12 @@ class UpstreamConnection:
             sink.on_interim(head)
         self._reusable = head.keep_alive
         self._awaiting_head = False
-        self._body.begin(head.body)
-        body = self._take(data, start) if start < len(data) else b""
-        complete = self._body.complete
+        if head.body == len(data) - start:  # all of it is here, as of most answers: nothing to keep count of
+            body, complete = data[start:], True
+        else:
+            self._body.begin(head.body)
+            body = self._take(data, start) if start < len(data) else b""
+            complete = self._body.complete
         if complete:
             self._finish()
         sink.on_answer(head, body, complete)

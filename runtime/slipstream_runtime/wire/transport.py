@@ -181,18 +181,25 @@ class Wire:
 
     def flush(self) -> None:
         """Send what waits, as far as the kernel takes it; then what was to follow: the end of this side, or of the connection."""
-        while self._out and not (self.blocked or self.lost):
+        out = self._out
+        while out and not (self.blocked or self.lost):
             try:
-                self._sent(os.write(self.fd, self._out[0]) if len(self._out) == 1 else os.writev(self.fd, self._out[:PIECES]))
+                count = os.write(self.fd, out[0]) if len(out) == 1 else os.writev(self.fd, out[:PIECES])
             except BlockingIOError:
                 self.blocked = True
             except OSError as error:
                 self.lose(error)
                 return
+            else:
+                if count == self._unsent:  # as usual
+                    self._unsent = 0
+                    out.clear()
+                else:
+                    self._sent(count)
         if self._held and self._unsent <= self._low and not self.lost:
             self._held = False
             self.call("resume_writing")
-        if self._out or self.lost:
+        if out or self.lost:
             return
         if self._end_wanted and not self._end_sent:
             self._end_sent = True
@@ -248,11 +255,9 @@ class Wire:
                 self.lose(None)
 
     def _sent(self, count: int) -> None:
+        """Of what waits, the first `count` bytes are gone: not all of it."""
         self._unsent -= count
         out = self._out
-        if not self._unsent:
-            out.clear()
-            return
         done = 0
         while count >= len(out[done]):
             count -= len(out[done])

@@ -118,3 +118,43 @@ def test_a_101_names_the_protocol() -> None:
     assert switching(head) == (
         b"HTTP/1.1 101 Switching Protocols\r\nSec-WebSocket-Accept: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
     )
+
+
+def taken(scanner: AnswerScanner, block: bytes, method: bytes = b"GET") -> AnswerHead:
+    head, after = scanner.take(block + b"\r\n\r\n", 0, 0, method)
+    assert head is not None
+    assert after == len(block) + 4
+    return head
+
+
+def test_a_head_that_comes_again_is_the_same_one() -> None:
+    """Where no line of it needs to be read, none is."""
+    scanner = AnswerScanner(scan=None)
+    block = b"HTTP/1.1 200 OK\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\nConnection: keep-alive\r\nContent-Length: 5"
+    head = taken(scanner, block)
+    assert taken(scanner, block) is head
+    assert taken(scanner, block + b"0").body == 50
+    assert taken(scanner, block, b"HEAD").body == NO_BODY
+    assert taken(scanner, block) is head
+
+
+def test_a_head_with_an_identity_is_read_each_time() -> None:
+    """What is remembered is shared by all callers: no credential stays in it, nor what is too much to keep."""
+    scanner = AnswerScanner(scan=None)
+    for line in (b"Set-Cookie: a=b", b"X-Long: " + b"x" * 300):
+        block = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + line
+        assert taken(scanner, block) is not taken(scanner, block)
+    long = b"HTTP/1.1 200 OK\r\nContent-Length: 5" + b"".join(b"\r\nX-%d: %b" % (n, b"x" * 200) for n in range(8))
+    assert taken(scanner, long) is not taken(scanner, long)
+
+
+def test_remembered_heads_are_bounded() -> None:
+    """Another Date each second, another path each time: the oldest go."""
+    scanner = AnswerScanner(scan=None)
+    block = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: %d"
+    first = taken(scanner, block % 0)
+    for second in range(1, 65):
+        taken(scanner, block % second)
+    assert len(scanner._heads) <= 64
+    assert taken(scanner, block % 0) is not first
+    assert taken(scanner, block % 0).body == 5

@@ -41,3 +41,14 @@ def test_credentials_are_not_kept() -> None:
     memo = FieldMemo()
     memo.fields([b"Authorization: Bearer 1", b"Cookie: a=b", b"X-API-Key: 1", b"Set-Cookie: a", b"Mcp-Session-Id: s"])
     assert not memo.known
+
+
+def test_only_the_latest_date_is_kept() -> None:
+    """None comes back; without its end the 65th second's would be read in each answer."""
+    memo = FieldMemo(max_values=4)
+    for second in range(100):
+        line = b"Date: Sun, 06 Nov 1994 08:%02d:%02d GMT" % divmod(second, 60)
+        assert memo.fields([line])[0] is memo.fields([line])[0]
+    assert len(memo.known) == 1
+    assert memo.knows([line])
+    assert not memo.knows([line, b"Date: another"])
