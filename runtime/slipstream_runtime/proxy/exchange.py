@@ -4,7 +4,7 @@ Of answer, failure, deadline and disconnect the first one that ends it wins; per
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from slipstream_runtime.cores.fallback import TROUBLE, choose, retry_after
 from slipstream_runtime.cores.retry import IDEMPOTENT, asked_wait
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
 
 __all__ = ["DONE", "QUEUED", "RESTING", "SENT", "STREAMING", "Exchange"]
-
-
-_LEAVE_ALONE: Final = 429  # the least status with which an upstream says when to come back
 
 
 class Exchange(Sending):
@@ -80,7 +77,7 @@ class Exchange(Sending):
     def _arrived(self, head: AnswerHead, complete: bool, now: float) -> None:
         self._status = head.status
         self._service.figures.by_class[head.status // 100] += 1
-        if head.status >= _LEAVE_ALONE:
+        if head.status >= 400:
             self._hear(head, now)
         if complete:
             self._connection = None  # it is back in its pool
@@ -91,8 +88,7 @@ class Exchange(Sending):
         """The answer's head and the first of its body, to the client."""
         client = self.client
         if client is not None:
-            asked = self.head
-            http11 = asked.line.http11
+            asked, http11 = self.head, self.head.line.http11
             keep = self._keep = client.keeps(asked) and (http11 or head.body >= 0)
             notes = asked.notes if self._attempts is None else self.notes()
             if keep and http11 and head.body >= 0:  # as most: nothing to say of the connection, nothing to frame
