@@ -47,9 +47,8 @@ async def two(port: int, other_port: int, total: int, *, clock: Clock | None = N
         await proxy.runtime.apply(RuntimeConfig(namespace="n", workload="w", pools=(*own.pools, second), stores=own.stores), "Local")
         found = Two(proxy, bound)
         yield found
-        for name in ("m", "other"):
-            core = found.core(name)
-            assert (core.in_use, core.waiting, core.connecting) == (0, 0, 0)
+        cores = [found.core(name) for name in ("m", "other")]  # a dial that nobody waits for any more still ends
+        await until(lambda: all((core.in_use, core.waiting, core.connecting) == (0, 0, 0) for core in cores))
         assert found.budget.used == found.core("m").idle + found.core("other").idle
 
 
