@@ -25,7 +25,8 @@ cd /source
 /venv/bin/python -m pip install --quiet --no-index --no-deps /out/*.whl
 cd /
 /venv/bin/python -c 'from slipstream_runtime.proxy import client; assert client.__file__.endswith(".so"), client.__file__
-from slipstream_runtime.http import scanner; assert scanner.SCANNER == "c", scanner.SCANNER'
+from slipstream_runtime.http import scanner; assert scanner.SCANNER == "c", scanner.SCANNER
+from slipstream_runtime.wire import wires; assert wires.WIRES == "c", wires.WIRES'
 RUN
 # A fixed time, so that the same code gives the same wheel and the image's layer stays.
 "$docker" create --name "$name" --network none -e SOURCE_DATE_EPOCH=1767225600 -e SLIPSTREAM_COMPILE=1 "$image" sh /in/run >/dev/null
