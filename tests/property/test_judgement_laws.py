@@ -19,11 +19,11 @@ from slipstream_loadtest.judged.metrics import METRICS, measure
 from slipstream_loadtest.judged.stats import holm, mann_whitney, median, ratio_interval, repeats_needed, smallest_p
 from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.measured.histogram import HIGHEST, Histogram, merged
-from slipstream_loadtest.measured.merge import gather, merge
+from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import Part, check_series
 from slipstream_loadtest.plan.asked import Comparison, Threshold
 from slipstream_loadtest.plan.model import Plan
-from tests.fakes.loadtest_plans import a_part, a_plan
+from tests.fakes.loadtest_plans import a_part, a_plan, gathered
 from tests.fakes.loadtest_slices import Second, sliced
 
 PLAN = a_plan(runners={"count": 3})
@@ -164,8 +164,8 @@ def test_trap_t14_gathering_is_commutative_and_idempotent(parts: list[Part], ran
     shuffled = [*parts, *torn, *parts]
     random.shuffle(shuffled)
     broken = {"ab" * 32: "cut"}
-    once = gather(PLAN, [*parts, *torn], "r", broken)
-    assert gather(PLAN, shuffled, "r", broken) == once
+    once = gathered(PLAN, [*parts, *torn], "r", broken)
+    assert gathered(PLAN, shuffled, "r", broken) == once
     assert replace(once, refused=()) == merge(PLAN, parts, "r")
 
 
@@ -173,7 +173,7 @@ def test_trap_t14_gathering_is_commutative_and_idempotent(parts: list[Part], ran
 @given(st.lists(a_random_part(), max_size=4))
 def test_every_merged_window_keeps_the_law_of_accounting(parts: list[Part]) -> None:
     """offered = completed + failed + dropped + censored, slices no more than the whole."""
-    for window in gather(PLAN, parts, "r").windows:
+    for window in gathered(PLAN, parts, "r").windows:
         for step in window.steps:
             check_series(step)
             assert step.offered == step.completed + step.failed + step.dropped + step.censored
@@ -188,8 +188,8 @@ def test_trap_t05_no_verdict_has_a_nan_and_none_passes_on_nothing(parts: list[Pa
     """Whatever was measured and asked for: JSON that every reader can read; a threshold without samples hasn't passed."""
     asked = Threshold(name="t", metric=metric, min=0.0, max=1e12, window_ms=window * 1_000)
     plan: Plan = replace(PLAN, thresholds=(asked,), comparison=Comparison(baseline="Stored", repeats=1))
-    of_plan = [replace(part, plan_hash=gather(plan, [], "r").plan_hash) for part in parts]
-    result = gather(plan, of_plan, "r")
+    of_plan = [replace(part, plan_hash=gathered(plan, [], "r").plan_hash) for part in parts]
+    result = gathered(plan, of_plan, "r")
     verdict = judge(plan, result, (plan, result))
     text = json.dumps(msgspec.to_builtins(verdict), allow_nan=False)
     assert "NaN" not in text
