@@ -160,6 +160,8 @@ static int take_lines(Found *found, const uint8_t *text, uint32_t first, uint32_
         if (here->kind) {
             if (here->kind > MAX_KIND || here->kind == CLOSE || !take_special(&found->facts, text, here, found->number))
                 return 0;
+            if (here->kind == TRANSFER_ENCODING && memchr(text + here->colon, '\t', at - here->colon) != NULL)
+                return 0;
             found->facts.present |= 1u << here->kind;
         }
         found->number++;

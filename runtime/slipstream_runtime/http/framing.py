@@ -27,6 +27,8 @@ def declared_body(special: list[Field], http11: bool) -> int | None:
                 raise MalformedError(400, "more than one of Content-Length and Transfer-Encoding")
             if not http11:
                 raise MalformedError(400, "Transfer-Encoding in an HTTP/1.0 message")
+            if b"\t" in field.raw:  # allowed around a value, but there are parsers that take it for a part of the coding's name
+                raise MalformedError(400, "a tab beside a Transfer-Encoding")
             if field.value.lower() != b"chunked":
                 raise MalformedError(501, "a Transfer-Encoding other than chunked")
             body = CHUNKED
