@@ -97,8 +97,11 @@ void wire_read(Wire *self)
     }
     const int full = (size_t)PyBytes_GET_SIZE(data) == asked;
     self->flags = full ? self->flags | FULL : self->flags & ~FULL;
-    if (full && self->read_size < LARGE_READ)
+    self->in_a_row = full ? self->in_a_row + 1 : 0;
+    if (self->in_a_row == IN_A_ROW && self->read_size < LARGE_READ) {
         self->read_size *= 2;
+        self->in_a_row = 0;
+    }
     if (full || self->flags & HANGS_UP) /* the kernel told of all that there is, and won't again */
         self->flags |= READY;
     PyObject *protocol = Py_NewRef(self->protocol), *found = PyObject_CallMethodOneArg(protocol, DATA_RECEIVED, data);

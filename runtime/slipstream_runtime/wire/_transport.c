@@ -13,7 +13,7 @@ Wire *wire_new(Poller *poller, int fd, PyObject *protocol)
     self->error = NULL;
     self->before = self->after = NULL;
     self->fd = fd;
-    self->flags = 0;
+    self->flags = self->in_a_row = 0;
     self->read_size = SMALL_READ;
     self->high = HIGH_WATER;
     self->low = HIGH_WATER / 4;
@@ -128,8 +128,8 @@ static PyObject *wire_abort(Wire *self, PyObject *ignored)
 static PyObject *wire_pause_reading(Wire *self, PyObject *ignored)
 {
     self->flags |= PAUSED;
-    if (self->read_size > SMALL_READ)
-        self->read_size /= 2;
+    self->read_size = SMALL_READ;
+    self->in_a_row = 0;
     Py_RETURN_NONE;
 }
 

@@ -8,6 +8,7 @@
 
 #define SMALL_READ ((size_t)32768)  /* where a reader was too slow, so that no more than this waits for it */
 #define LARGE_READ ((size_t)262144) /* where one read after the other was full */
+#define IN_A_ROW 4                  /* full reads, before they grow */
 #define HIGH_WATER ((size_t)65536)  /* bytes that wait to be sent before the protocol is asked to pause, unless it says otherwise */
 #define FEW 4                       /* pieces to be sent that need no memory of their own */
 
@@ -53,7 +54,7 @@ struct Wire {
     PyObject *protocol, *error;
     Wire *before, *after;
     int fd;
-    uint32_t flags;
+    uint32_t flags, in_a_row;
     size_t read_size, high, low;
     PyObject **out; /* bytes to be sent: `count` of them from `first` on */
     size_t first, count, room;

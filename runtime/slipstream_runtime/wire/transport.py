@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 SMALL_READ: Final = 32_768  # where a reader was too slow, so that no more than this waits for it
 LARGE_READ: Final = 262_144  # where one read after the other was full
+IN_A_ROW: Final = 4  # full reads, before they grow
 HIGH_WATER: Final = 65_536  # bytes that wait to be sent before the protocol is asked to pause, unless it says otherwise
 PIECES: Final = 64  # of one call
 ENDS: Final = 0x2000 | select.POLLHUP | select.POLLERR | select.POLLPRI  # 0x2000: RDHUP; a short read then doesn't mean that it was all
@@ -21,8 +22,28 @@ class Wire:
     """Made by Poller.attach."""
 
     __slots__ = (
-        "_closing", "_end_sent", "_end_wanted", "_error", "_hangs_up", "_held", "_high", "_low", "_out", "_paused", "_poller",
-        "_protocol", "_read_end", "_read_size", "_ready", "_unsent", "blocked", "fd", "in_dirty", "in_ready", "lost",
+        "_closing",
+        "_end_sent",
+        "_end_wanted",
+        "_error",
+        "_hangs_up",
+        "_held",
+        "_high",
+        "_in_a_row",
+        "_low",
+        "_out",
+        "_paused",
+        "_poller",
+        "_protocol",
+        "_read_end",
+        "_read_size",
+        "_ready",
+        "_unsent",
+        "blocked",
+        "fd",
+        "in_dirty",
+        "in_ready",
+        "lost",
     )  # fmt: skip
 
     def __init__(self, poller: Poller, fd: int, protocol: Any) -> None:
@@ -33,6 +54,7 @@ class Wire:
         self._out: list[bytes | memoryview] = []  # the rest of the first that was sent in part, and all after it
         self._unsent = 0
         self._read_size = SMALL_READ
+        self._in_a_row = 0  # full reads
         self._paused = False  # the protocol doesn't want to read
         self._ready = False  # there may be something to read that nobody has looked at
         self._read_end = False  # the peer has ended its side
@@ -88,7 +110,7 @@ class Wire:
     def pause_reading(self) -> None:
         """data_received isn't called until resume_reading."""
         self._paused = True
-        self._read_size = max(SMALL_READ, self._read_size // 2)
+        self._read_size, self._in_a_row = SMALL_READ, 0
 
     def resume_reading(self) -> None:
         self._paused = False
@@ -169,8 +191,9 @@ class Wire:
             self._ended()
             return
         full = len(data) == asked
-        if full and asked < LARGE_READ:
-            self._read_size = asked * 2
+        self._in_a_row = self._in_a_row + 1 if full else 0
+        if self._in_a_row == IN_A_ROW and asked < LARGE_READ:
+            self._read_size, self._in_a_row = asked * 2, 0
         self._ready = full or self._hangs_up  # the kernel told of all that there is, and won't again
         try:
             self._protocol.data_received(data)
