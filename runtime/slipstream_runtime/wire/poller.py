@@ -4,7 +4,6 @@ A turn reads what is ready, then sends what the reads made, then tells who is go
 
 from __future__ import annotations
 
-import os
 import select
 from collections.abc import Callable
 from typing import Any, Final
@@ -112,6 +111,4 @@ class Poller:
 
     def __del__(self) -> None:
         for wire in self._wires.values():
-            if wire.fd >= 0:
-                os.close(wire.fd)
-                wire.fd = -1
+            wire.end()

@@ -51,7 +51,7 @@ class Wires:
     """The connections of one event loop; made before there is one."""
 
     def accepted(self, sock: socket.socket, factory: Callable[[], Any]) -> None:
-        """Takes over a socket that was accepted; a connection that has gone meanwhile is dropped."""
+        """Takes over a non-blocking socket that was accepted; a connection that has gone meanwhile is dropped."""
         raise NotImplementedError
 
     async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
@@ -118,7 +118,6 @@ class PollerWires(Wires):
 
     def _attach(self, sock: socket.socket, protocol: Any) -> asyncio.Transport:
         poller = self._poller or self._started()
-        sock.setblocking(False)
         try:
             wire = poller.attach(sock.fileno(), protocol)
         except BaseException:
