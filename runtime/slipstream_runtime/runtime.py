@@ -6,7 +6,7 @@ import asyncio
 import logging
 from importlib.metadata import version
 from itertools import chain
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from slipstream_api.clock import Clock
 from slipstream_api.config import RuntimeConfig, revision
@@ -25,6 +25,7 @@ from slipstream_runtime.proxy.sweep import Sweep
 
 __all__ = ["ConfigRefused", "Runtime"]
 
+TURNS: Final = 3  # of the loop: whatever transports there are, what has come already is read in them
 Source = Literal["None", "File", "Push", "Local"]
 log = logging.getLogger("slipstream.runtime")
 
@@ -117,6 +118,8 @@ class Runtime:
         self.ready = False
         self.context.draining = True
         self.places.close()
+        for _ in range(TURNS):  # a request that has come already is answered; to close its connection would reset it
+            await asyncio.sleep(0)
         for client in list(self.context.clients):
             client.retire()
         clean = True

@@ -14,6 +14,7 @@ from typing import Any, Final
 from slipstream_runtime.wire.wires import Wires
 
 AT_ONCE: Final = 100  # a turn, so that a flood of connections doesn't stop those that are open
+WAITING: Final = 4096  # at the end; more than a backlog holds
 REST_SECONDS: Final = 1.0  # without descriptors or memory; trying again at once would only burn the core
 
 log = logging.getLogger("slipstream.listener")
@@ -36,13 +37,18 @@ class Acceptor:
         return int(self._sock.getsockname()[1])
 
     def close(self) -> None:
-        if self._rest is not None:
-            self._rest.cancel()
+        """What has connected already is still taken, since the end of the socket would reset it."""
+        self._rested()
+        self._take(WAITING)
+        self._rested()
         self._loop.remove_reader(self._sock.fileno())
         self._sock.close()
 
     def _ready(self) -> None:
-        for _ in range(AT_ONCE):
+        self._take(AT_ONCE)
+
+    def _take(self, most: int) -> None:
+        for _ in range(most):
             try:
                 sock, _ = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -54,6 +60,11 @@ class Acceptor:
                 return
             sock.setblocking(False)
             self._wires.accepted(sock, self._factory)
+
+    def _rested(self) -> None:
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
 
     def _again(self) -> None:
         self._rest = None
