@@ -1,7 +1,7 @@
 """The data path beside other proxies in one run: per CPU-second of the proxy, each alone on its core, ours under all its policies.
 
     python bench/datapath.py [--seconds 3] [--rounds 5] [--only pass,hit,p99,large] [--peers envoy,haproxy,nginx,varnish] [--pure]
-                             [--fixed-head]
+                             [--fixed-head] [--python PATH]
 
 Load (wrk, 64 connections) and upstream share another core. In each round every proxy has its turn. What is measured, for W0 and W1 (works):
   pass   requests a CPU-second; Slipstream looks the answer up in its store and learns that it must not be kept
@@ -9,6 +9,8 @@ Load (wrk, 64 connections) and upstream share another core. In each round every 
   p99    latency at a fixed rate (openloop), half of what Envoy reached at most, just before (so it needs Envoy)
   large  bytes a CPU-second, bodies of 10 MB, W0 alone
 Before, each proxy is asked a few times to see that hits are hits. With the modules that `make compile` built, if any; --pure without.
+--python is another interpreter that runs Slipstream, with our dependencies and without compiled modules: one built with PGO, as those
+of Debian and of our images are, takes less time for a request.
 Prints `bar` lines where there is something to reach, and `datapath: pass_w0_envoy=... compiled=yes`: medians of each round's
 Slipstream / peer; of p99 lower is better.
 """
@@ -103,7 +105,10 @@ def options() -> argparse.Namespace:
     parser.add_argument("--peers", type=some(tuple(peers.PEERS)), default=tuple(peers.PEERS), help="with commas")
     parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     parser.add_argument("--fixed-head", action="store_true", help="ids of W1 repeat, so that whole heads can be remembered")
+    parser.add_argument("--python", metavar="PATH", help="the interpreter of Slipstream; with --pure")
     found = parser.parse_args()
+    if found.python and not found.pure:
+        parser.error("--python goes with --pure: what `make compile` built is for the interpreter that built it")
     if found.seconds < 1 or found.rounds < 1:
         parser.error("--seconds and --rounds are at least 1")
     if "p99" in found.only and "envoy" not in found.peers:
@@ -117,7 +122,7 @@ def main() -> int:
     if lacking := peers.missing(names):
         print(f"datapath: programs are missing; apt-get install {' '.join(lacking)}", file=sys.stderr)
         return 1
-    with Servers(chosen.pure) as servers:
+    with Servers(chosen.pure, chosen.python or sys.executable) as servers:
         about = f"{chosen.rounds} rounds of {chosen.seconds} s, compiled: {servers.compiled}"
         print(f"load average {os.getloadavg()[0]:.2f}, {about}", flush=True)
         start(servers, names)

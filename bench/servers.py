@@ -27,13 +27,15 @@ SIDECAR: Final = "slipstream"
 class Servers:
     """`with Servers() as servers`: a folder in memory, a port for each name, and processes that end with the block, whatever happens."""
 
-    def __init__(self, pure: bool = False) -> None:
+    def __init__(self, pure: bool = False, python: str = sys.executable) -> None:
+        """`pure`: never the compiled modules; `python`: the interpreter of the sidecar."""
         if shutil.which("taskset") is None:
             raise SystemExit("taskset is missing, which keeps each process on its core: apt-get install util-linux")
         cores = sorted(os.sched_getaffinity(0))
         if len(cores) < 2:
             raise SystemExit("this needs two cores, one for the proxy, one for load and upstream")
         self.load_core, self.proxy_core = cores[0], cores[-1]
+        self.python = python
         self.environment, self.compiled = modules(pure)
         self.ports: dict[str, int] = {}
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -89,7 +91,7 @@ class Servers:
     def sidecar(self, config: RuntimeConfig) -> None:
         """Slipstream, compiled where there is something compiled; `config` listens on `port(SIDECAR)`."""
         self.configure(config)
-        command = [sys.executable, str(HERE / "sidecar.py"), str(self.folder / "config.json")]
+        command = [self.python, str(HERE / "sidecar.py"), str(self.folder / "config.json")]
         self.start(SIDECAR, self.proxy_core, command, self.environment)
 
     def configure(self, config: RuntimeConfig) -> None:

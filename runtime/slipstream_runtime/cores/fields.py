@@ -56,6 +56,16 @@ class Lines(Protocol):
         """For a cache: all flags, the partition, whether some identity isn't empty, and the key."""
 
 
+class Known:
+    """What many heads have in common: lines, and the names of the others. What is found out about it is found out once."""
+
+    __slots__ = ("fields", "names")
+
+    def __init__(self, fields: Sequence[HeaderField], names: Sequence[bytes]) -> None:
+        self.fields = fields
+        self.names = names
+
+
 class Head:
     """What the cores ask of a message's head: its lines where they are unread, and its fields, made when they are asked for."""
 
@@ -67,6 +77,18 @@ class Head:
     @property
     def fields(self) -> Sequence[HeaderField]:
         raise NotImplementedError
+
+
+class Asked(Head):
+    """A request's. Where `known` isn't None, `fields` are its fields and one for each of its names, with `values` (blanks around them and
+    all); no name is there twice among these, or among both."""
+
+    __slots__ = ("known", "values")
+
+    def __init__(self, lines: Lines | None) -> None:
+        self.lines = lines
+        self.known: Known | None = None
+        self.values: Sequence[bytes] = ()
 
 
 # Names that carry a caller's identity by custom. The first three are what partition PerCaller stands for.

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from slipstream_runtime.cores.directives import directives_of
-from slipstream_runtime.cores.fields import Head, HeaderField
+from slipstream_runtime.cores.fields import Asked, HeaderField, Known
 from slipstream_runtime.cores.identity import (
     CONDITIONAL,
     CONTROL,
@@ -28,6 +28,8 @@ KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 _TOLD: Final = CREDENTIAL | VALIDATING | CONTROL
 NO_LIMIT: Final = -1
+MAX_KNOWN: Final = 1024  # lines that recur together, of one rule
+_MARKER: Final = b"\xff\xff"  # never mixes with answers to requests without a credential
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _FEW: Final = 1024
 _LENGTHS: Final = [size.to_bytes(4, "big") for size in range(_FEW)]
@@ -54,32 +56,54 @@ class CacheRequest:
         self.asker: int = 0  # in Shadow: a hash of who asks
 
 
+class Gathered:
+    """What some lines are to one rule: parts of the key by number of a name, flags, the partition, whether some identity isn't empty.
+
+    `more`: of names whose values differ, which of them matter, and how."""
+
+    __slots__ = ("flags", "identified", "more", "partition", "parts")
+
+    def __init__(self, parts: list[bytes], flags: int, partition: int, identified: bool) -> None:
+        self.parts = parts
+        self.flags = flags
+        self.partition = partition
+        self.identified = identified
+        self.more: list[tuple[int, int]] = []
+
+
 class KeyReader:
     """Reads requests for one cache rule."""
 
-    __slots__ = ("_base", "_by_name", "_empty", "_numbers", "_prefix", "_rule", "_secret", "_shared", "_whole_target", "interest")
+    __slots__ = ("_base", "_by_name", "_known", "_nothing", "_numbers", "_prefix", "_rule", "_secret", "_whole_target", "interest")
 
     def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
         self.interest = interest
         self._by_name: dict[bytes, int] = interest.by_name
-        self._empty: list[bytes] = [b""] * (len(interest.keyed) + 2)  # method and target, by number what is keyed, the marker
+        self._nothing = Gathered([b""] * (len(interest.keyed) + 1), 0, 0, interest.shared)
         self._numbers: list[bytes] = [number.to_bytes(2, "big") for number in range(len(interest.keyed) + 1)]
-        self._shared: bool = interest.shared
+        self._known: dict[Known, Gathered] = {}
         self._rule: Any = None  # the same as unread lines want it
         self._whole_target: bool = whole_target
         self._secret = secret
         self._prefix = b"%d:%b" % (len(identity), identity)
         self._base = hashlib.blake2b(self._prefix, digest_size=KEY_BYTES, key=secret)
 
-    def read_head(self, method: bytes, target: bytes, head: Head, has_body: bool) -> CacheRequest:
+    def read_head(self, method: bytes, target: bytes, head: Asked, has_body: bool) -> CacheRequest:
         """As `read`, of a head whose lines may be unread."""
         lines = head.lines
         if lines is None:
-            return self.read(method, target, head.fields, has_body)
+            known = head.known
+            if known is None:
+                return self.read(method, target, head.fields, has_body)
+            found = self._known.get(known) or self._remember(known)
+            if found.more:
+                values = head.values
+                found = self._gather([(code, values[at].strip(b" \t")) for at, code in found.more], found)
+            return self._request(method, target, found, head, has_body)
         if self._rule is None:
             self._rule = lines.rule(self._by_name, self._secret, self._prefix)
         flags, partition, named, key = lines.gather(self._rule, method, target if self._whole_target else target.partition(b"?")[0])
-        identified = self._shared or named
+        identified = self.interest.shared or named
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", partition, _reason(flags, identified, has_body))
         request = CacheRequest(key, partition)
@@ -89,22 +113,27 @@ class KeyReader:
 
     def read(self, method: bytes, target: bytes, fields: Sequence[HeaderField], has_body: bool = False) -> CacheRequest:
         """What the request asks. `target` is path and query as they go upstream."""
-        if not self._whole_target:
-            target = target.partition(b"?")[0]
-        # Method and target, then what is keyed by number of its name: absent adds nothing, empty does, repetitions keep their order.
-        parts = self._empty.copy()
-        size = len(target)
-        parts[0] = b"".join((_length(method), method, _LENGTHS[size] if size < _FEW else _length(target), target))
-        identified = self._shared
-        partition = flags = 0
-        by_name, numbers = self._by_name, self._numbers
-        for field in fields:
-            name = field.name
-            if name not in by_name:
-                continue
-            code = by_name[name]
+        return self._request(method, target, self._gather(self._coded(fields), self._nothing), fields, has_body)
+
+    def _coded(self, fields: Sequence[HeaderField]) -> list[tuple[int, bytes]]:
+        """Those that matter: what they mean, and their values."""
+        by_name = self._by_name
+        return [(by_name[field.name], field.value) for field in fields if field.name in by_name]
+
+    def _remember(self, known: Known) -> Gathered:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        found = self._known[known] = self._gather(self._coded(known.fields), self._nothing)
+        found.more = [(at, self._by_name[name]) for at, name in enumerate(known.names) if name in self._by_name]
+        return found
+
+    def _gather(self, coded: list[tuple[int, bytes]], before: Gathered) -> Gathered:
+        """What they are after what was there before. Absent adds nothing, empty does, repetitions keep their order."""
+        parts, flags, partition, identified = before.parts.copy(), before.flags, before.partition, before.identified
+        numbers = self._numbers
+        for code, value in coded:
+            flags |= code
             if code & KEYED:
-                value = field.value
                 size = len(value)
                 number = code >> FLAGS
                 part = numbers[number] + (_LENGTHS[size] if size < _FEW else _length(value)) + value
@@ -113,16 +142,21 @@ class KeyReader:
                     partition ^= hash(part) & PARTITION_BITS  # in any order, as the key
                     if value:
                         identified = True
-            flags |= code
+        return Gathered(parts, flags, partition, identified)
+
+    def _request(self, method: bytes, target: bytes, found: Gathered, of: Asked | Sequence[HeaderField], has_body: bool) -> CacheRequest:
+        flags, identified = found.flags, found.identified
         if flags & _PAST or not identified or has_body:
-            return CacheRequest(b"", partition, _reason(flags, identified, has_body))
-        if flags & CREDENTIAL:
-            parts[-1] = b"\xff\xff"  # never mixes with answers to requests without one
+            return CacheRequest(b"", found.partition, _reason(flags, identified, has_body))
+        if not self._whole_target:
+            target = target.partition(b"?")[0]
+        size = len(target)
+        whole = (_length(method), method, _LENGTHS[size] if size < _FEW else _length(target), target, *found.parts)
         hasher = self._base.copy()
-        hasher.update(b"".join(parts))
-        request = CacheRequest(hasher.digest(), partition)
+        hasher.update(b"".join((*whole, _MARKER) if flags & CREDENTIAL else whole))
+        request = CacheRequest(hasher.digest(), found.partition)
         if flags & _TOLD:
-            _told(request, flags, fields)
+            _told(request, flags, of.fields if isinstance(of, Asked) else of)
         return request
 
 

@@ -27,10 +27,10 @@ from slipstream_runtime.http.fields import (
 )
 from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_body
 from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
+from slipstream_runtime.http.layout import NO_LENGTH, Layout, Layouts, laid_out
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 MAX_STATUS_LINES: Final = 256
-MAX_HEADS: Final = 64  # remembered whole; a Date ends the use of each after a second
 MAX_REMEMBERED_HEAD: Final = 1_024
 _GOVERNING_NAMES: Final = frozenset(name for name, kind in NAMES.items() if (GOVERNING | 1 << DATE) >> kind & 1)
 _EXPIRES: Final = 1 << EXPIRES
@@ -66,7 +66,7 @@ class AnswerHead(Head):
     Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once. Nobody changes one that was scanned: answers
     with the same head share it."""
 
-    __slots__ = ("_fields", "_governing", "_memo", "_present", "block", "body", "keep_alive", "line", "status", "upgrade")
+    __slots__ = ("_fields", "_governing", "_memo", "_present", "block", "body", "keep_alive", "kept", "line", "status", "upgrade")
 
     def __init__(self, line: StatusLine, memo: FieldMemo, lines: Lines | None, present: int, block: bytes) -> None:
         self.lines = lines  # as the base class would
@@ -76,6 +76,7 @@ class AnswerHead(Head):
         self.body: int = UNTIL_CLOSE
         self.keep_alive = line.http11
         self.upgrade = b""
+        self.kept = b""  # a line that was taken out of `block`, with the CRLF before it
         self._memo = memo
         self._present = present  # the kinds of `lines`
         self._fields: list[Field] | None = None
@@ -85,8 +86,8 @@ class AnswerHead(Head):
     def fields(self) -> list[Field]:
         fields = self._fields
         if fields is None:
-            fields = [] if self.lines is None else self._memo.fields(self.lines.raw(OF_THE_HOP))
-            self._fields = fields
+            lines = self.lines
+            fields = self._fields = self._memo.fields(self.block.split(b"\r\n")[1:] if lines is None else lines.raw(OF_THE_HOP))
         return fields
 
     @property
@@ -119,10 +120,39 @@ class AnswerHead(Head):
         return None
 
 
+class AnswerLayout(Layout):
+    """How answers are laid out that have one status line and all lines that mean something, but a Content-Length, in common. Nothing is
+    retained of what `model` says in the lines that differ: that was somebody's."""
+
+    __slots__ = ("_cut", "_governing", "_memo", "body", "keep_alive", "kept", "line", "whole")
+
+    def __init__(self, parts: list[bytes], names: list[bytes], fields: list[Field], model: AnswerHead) -> None:
+        super().__init__(parts, names, fields)
+        self._memo = model._memo
+        self._governing = model.governing  # none of those differ
+        self.line = model.line
+        self.body = model.body
+        self.keep_alive = model.keep_alive
+        self.kept = model.kept
+        self._cut = self.start.find(model.kept) if model.kept else -1
+        self.whole = None if names else model  # where nothing differs
+
+    def head(self, block: bytes, body: int) -> AnswerHead:
+        """The head in `block`, which is laid out so."""
+        cut = self._cut
+        if cut >= 0:
+            block = block[:cut] + block[cut + len(self.kept) :]
+        elif self.kept:
+            block = block.replace(self.kept, b"", 1)
+        head = AnswerHead(self.line, self._memo, None, 0, block)
+        head.body, head.keep_alive, head._governing = body, self.keep_alive, self._governing
+        return head
+
+
 class AnswerScanner:
     """Scans heads of answers; remembers status lines and fields between them."""
 
-    __slots__ = ("_find_head", "_heads", "_lines", "_names", "_scan", "limits", "memo")
+    __slots__ = ("_find_head", "_layouts", "_lines", "_names", "_scan", "limits", "memo")
 
     def __init__(self, limits: Limits | None = None, scan: Scan | None = SCAN) -> None:
         self.limits = limits or Limits()
@@ -131,7 +161,7 @@ class AnswerScanner:
         self._names = None if scan is None else NAMES_TABLE(NAMES)
         self.memo = FieldMemo()
         self._lines: dict[bytes, StatusLine] = {}
-        self._heads: dict[bytes, AnswerHead] = {}  # by block, of what doesn't answer HEAD; only lines that the memo learnt, so no secrets
+        self._layouts: Layouts[AnswerLayout] = Layouts()  # of what doesn't answer HEAD
 
     def line(self, raw: bytes) -> StatusLine:
         line = self._lines.get(raw)
@@ -156,9 +186,7 @@ class AnswerScanner:
             end = head_end(data, start, seen, limits)
         if end < 0:
             return None, -1
-        block = data[start:end]
-        head = self._heads.get(block)
-        return (self._read(block, method) if head is None or method == b"HEAD" else head), end + 4
+        return self._read(data[start:end], method), end + 4
 
     def scan(self, block: bytes, method: bytes) -> AnswerHead:
         """The head in `block` (without the empty line) of an answer to `method`; raises MalformedError."""
@@ -181,19 +209,36 @@ class AnswerScanner:
         return head
 
     def _read(self, block: bytes, method: bytes) -> AnswerHead:
+        found = None if method == b"HEAD" else self._layouts.find(block, 0)
+        if found is not None:
+            layout, values = found
+            if layout.whole is not None:
+                return layout.whole
+            if layout.length < 0:
+                return layout.head(block, layout.body)
+            length = layout.content_length(values)
+            if length != NO_LENGTH:
+                return layout.head(block, answer_body(method, layout.line.status, length))
+        return self._read_lines(block, method)
+
+    def _read_lines(self, block: bytes, method: bytes) -> AnswerHead:
         lines = block.split(b"\r\n")
-        line = self.line(lines[0])
+        line = self._lines.get(lines[0]) or self.line(lines[0])
         if len(lines) > self.limits.fields + 1:
             raise MalformedError(502, "too many header lines in an answer")
-        del lines[0]
         head = AnswerHead(line, self.memo, None, 0, block)
-        fields = head._fields = self.memo.fields(lines)
+        fields = head._fields = self.memo.fields(lines[1:])
         _framed(head, fields, method)
-        if method != b"HEAD" and len(block) <= MAX_REMEMBERED_HEAD and self.memo.knows(lines):
-            if len(self._heads) >= MAX_HEADS:
-                self._heads.clear()
-            self._heads[block] = head
+        if head.block and method != b"HEAD" and len(block) <= MAX_REMEMBERED_HEAD and self._layouts.wanted():
+            self._learn(head, lines)
         return head
+
+    def _learn(self, head: AnswerHead, lines: list[bytes]) -> None:
+        """How a head is laid out whose lines all go on as they came, but for one."""
+        first = lines.pop(0)
+        made = laid_out(first, lines, self.memo.fields(lines), self.memo)
+        if made is not None and _GOVERNING_NAMES.isdisjoint(made[1]):
+            self._layouts.add(AnswerLayout(*made, head))
 
 
 def _framed(head: AnswerHead, fields: list[Field], method: bytes) -> None:
@@ -216,7 +261,8 @@ def _framed(head: AnswerHead, fields: list[Field], method: bytes) -> None:
     head.body = answer_body(method, line.status, length.number)
     if kept is not None:  # what many servers say in each answer: it isn't forwarded, and means nothing else
         fields.remove(kept)
-        head.block = block.replace(b"\r\n" + kept.raw, b"", 1)  # there is one such line, and no other can start as it does
+        head.kept = b"\r\n" + kept.raw
+        head.block = block.replace(head.kept, b"", 1)  # there is one such line, and no other can start as it does
 
 
 def _with_special(head: AnswerHead, special: list[Field], method: bytes) -> None:

@@ -12,6 +12,7 @@ from slipstream_runtime.http.errors import MalformedError
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 # field-content of RFC 9110 §5.5: tab, space, visible ASCII, obs-text. CR, LF, NUL and the other controls are what smuggling is made of.
 VALUE: Final = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))
+CONTROLS: Final = bytes(octet if octet in VALUE else 0 for octet in range(256))  # a table: what isn't VALUE is NUL
 HOST: Final = b"-._~%!$&'()*+,;=:[]0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
 # What a field means to a proxy. ORDINARY is 0, so that `if field.kind` asks "anything to do?".
@@ -135,7 +136,7 @@ class FieldMemo:
 
     __slots__ = ("_names", "known", "max_line", "max_names", "max_values")
 
-    def __init__(self, max_names: int = 256, max_values: int = 64, max_line: int = 256) -> None:
+    def __init__(self, max_names: int = 256, max_values: int = 16, max_line: int = 256) -> None:
         self.known: dict[bytes, Field] = {}
         self._names: dict[bytes, _Name] = {}
         self.max_names = max_names
@@ -155,9 +156,10 @@ class FieldMemo:
                 found[at] = self.learn(lines[at])
         return found
 
-    def knows(self, lines: list[bytes]) -> bool:
-        """Whether all of them were remembered."""
-        return all(map(self.known.__contains__, lines))
+    def recurs(self, raw: bytes) -> bool:
+        """Whether it is remembered, and so is every other value that its name had so far."""
+        name = self._names.get(raw.partition(b":")[0])
+        return name is not None and name.room > 0 and raw in self.known
 
     def learn(self, raw: bytes) -> Field:
         """The field of a line that isn't known; raises MalformedError for folding, space before the colon, controls (RFC 9112 §5)."""
@@ -165,7 +167,7 @@ class FieldMemo:
         if not colon:
             raise MalformedError(400, "a header line isn't `name: value`")
         name = self._names.get(spelt) or self._learn_name(spelt)
-        if value.translate(None, VALUE):
+        if b"\0" in value.translate(CONTROLS):
             raise MalformedError(400, "a header value has a control character")
         value = value.strip(b" \t")
         field = _special(raw, name, value) if name.kind else Field(raw, name.lowered, value, ORDINARY)

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from slipstream_runtime.cores.fields import Head, Lines
-from slipstream_runtime.cores.generations import path_scope
+from slipstream_runtime.cores.fields import Asked, Known, Lines
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     CLOSE,
     CONTENT_LENGTH,
     DEADLINE,
     EXPECT,
-    HOST,
     HOST_FIELD,
     NAMES,
     OF_THE_HOP,
     PLAIN,
-    TOKEN,
     UPGRADE,
     ConnectionField,
     Field,
@@ -27,10 +25,10 @@ from slipstream_runtime.http.fields import (
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
 from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
+from slipstream_runtime.http.layout import NO_LENGTH, Layout, Layouts, laid_out
+from slipstream_runtime.http.request_line import RequestLine, parse_request_line
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
-# Visible ASCII without `#`: what a request target may be made of (a fragment is never sent).
-TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
 MAX_REMEMBERED_LINE: Final = 512
 NO_TIMEOUT: Final = -1
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: more than a week is no deadline
@@ -38,58 +36,18 @@ _NEVER: Final = math.inf
 _ONLY_HOST: Final = 1 << HOST_FIELD
 
 
-class RequestLine:
-    """A checked request line. `target` is in origin form (or `*`); `authority` is that of an absolute form, else empty."""
+class RequestLayout(Layout):
+    """How requests are laid out after their first line: with exactly one Host, and nothing else but ordinary lines and a Content-Length."""
 
-    __slots__ = ("authority", "http11", "method", "operation", "path", "routed_by", "scope", "target")
+    __slots__ = ("body", "host")
 
-    def __init__(self, method: bytes, target: bytes, http11: bool, authority: bytes) -> None:
-        self.method = method
-        self.target = target
-        self.http11 = http11
-        self.authority = authority
-        path = target.partition(b"?")[0]
-        self.path = path.decode("ascii")
-        self.scope = path_scope(self.path)  # of what a write to it ends
-        self.routed_by: object = None  # the router that `operation` is of: what routing remembers about this line
-        self.operation: Any = None
+    def __init__(self, parts: list[bytes], names: list[bytes], fields: list[Field], host: Field, body: int) -> None:
+        super().__init__(parts, names, fields)
+        self.host = host
+        self.body = body  # unless its length is among the values
 
 
-def parse_request_line(raw: bytes, limits: Limits) -> RequestLine:
-    """The request line in `raw`; raises MalformedError with the status that RFC 9110 and 9112 give each fault."""
-    parts = raw.split(b" ")
-    if len(parts) != 3:
-        raise MalformedError(400, "the request line isn't `method target version`")
-    method, target, version = parts
-    if not method or method.translate(None, TOKEN):
-        raise MalformedError(400, "the method isn't a token")
-    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-        known = version.startswith(b"HTTP/") and not version.translate(None, b"HTP/.0123456789")
-        raise MalformedError(505 if known else 400, "the version isn't HTTP/1.1 or HTTP/1.0")
-    if len(target) > limits.target:
-        raise MalformedError(414, "the request target is too long")
-    if not target or target.translate(None, TARGET):
-        raise MalformedError(400, "the request target has a character that must be percent-encoded")
-    target, authority = _origin_form(method, target)
-    return RequestLine(method, target, version == b"HTTP/1.1", authority)
-
-
-def _origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes]:
-    if method == b"CONNECT":
-        raise MalformedError(501, "CONNECT isn't supported: address the upstream itself")
-    if target[:1] == b"/" or (target == b"*" and method == b"OPTIONS"):
-        return target, b""
-    scheme, separator, rest = target.partition(b"://")
-    if not separator or scheme.lower() not in (b"http", b"https"):
-        raise MalformedError(400, "the request target isn't a path")
-    cut = min(at for at in (rest.find(b"/"), rest.find(b"?"), len(rest)) if at >= 0)
-    authority, path = rest[:cut], rest[cut:]
-    if not authority or authority.translate(None, HOST):
-        raise MalformedError(400, "the authority of the request target isn't a host name")
-    return (path if path[:1] == b"/" else b"/" + path), authority
-
-
-class RequestHead(Head):
+class RequestHead(Asked):
     """One request's head. `fields` are those that may be forwarded, in order (Host among them); `body` is as in framing.
 
     Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
@@ -98,7 +56,9 @@ class RequestHead(Head):
                  "timeout_ms", "until", "upgrade")  # fmt: skip
 
     def __init__(self, line: RequestLine, memo: FieldMemo, lines: Lines | None, block: bytes) -> None:
-        self.lines = lines  # as the base class would
+        self.lines = lines  # as the base class would, and the next two
+        self.known: Known | None = None
+        self.values: Sequence[bytes] = ()
         self.line = line
         self.method = line.method
         self.block = block  # start line and fields as they came where all of them may be forwarded, else empty
@@ -117,13 +77,14 @@ class RequestHead(Head):
     def fields(self) -> list[Field]:
         fields = self._fields
         if fields is None:
-            fields = [] if self.lines is None else self._memo.fields(self.lines.raw(OF_THE_HOP))
-            self._fields = fields
+            lines = self.lines
+            fields = self._fields = self._memo.fields(self.block.split(b"\r\n")[1:] if lines is None else lines.raw(OF_THE_HOP))
         return fields
 
     def replace(self, fields: list[Field]) -> None:
-        """Others in their place; where these were made at once, and no line of the head goes on as it came."""
+        """Others in their place; where no line of the head goes on as it came."""
         self._fields = fields
+        self.known = None
 
     @property
     def host(self) -> bytes | None:
@@ -143,7 +104,7 @@ class RequestHead(Head):
 class RequestScanner:
     """Scans heads with one set of limits; remembers request lines and fields between them."""
 
-    __slots__ = ("_find_head", "_lines", "_max_lines", "_names", "_scan", "limits", "memo")
+    __slots__ = ("_find_head", "_layouts", "_lines", "_max_lines", "_names", "_scan", "limits", "memo")
 
     def __init__(self, limits: Limits | None = None, max_lines: int = 4096, scan: Scan | None = SCAN) -> None:
         self.limits = limits or Limits()
@@ -152,6 +113,7 @@ class RequestScanner:
         self._names = None if scan is None else NAMES_TABLE(NAMES)
         self.memo = FieldMemo()
         self._lines: dict[bytes, RequestLine] = {}
+        self._layouts: Layouts[RequestLayout] = Layouts()
         self._max_lines = max_lines
 
     def line(self, raw: bytes, limits: Limits) -> RequestLine:
@@ -204,6 +166,20 @@ class RequestScanner:
         return head
 
     def _read(self, block: bytes, limits: Limits) -> RequestHead:
+        first = block.find(b"\r\n")
+        found = None if first < 0 else self._layouts.find(block, first)
+        if found is not None:
+            layout, values = found
+            raw = block[:first]
+            line = self._lines.get(raw) or self.line(raw, limits)
+            body = layout.body if layout.length < 0 else layout.content_length(values)
+            if line.http11 and not line.authority and layout.lines <= limits.fields and body != NO_LENGTH:
+                head = RequestHead(line, self.memo, None, block)
+                head.known, head.values, head.host_field, head.body = layout, values, layout.host, body
+                return head
+        return self._read_lines(block, limits)
+
+    def _read_lines(self, block: bytes, limits: Limits) -> RequestHead:
         lines = block.split(b"\r\n")
         line = self._lines.get(lines[0]) or self.line(lines[0], limits)
         if len(lines) > limits.fields + 1:
@@ -217,7 +193,15 @@ class RequestScanner:
             head.host_field = special[0]
         else:
             _with_special(head, special)
+        if head.block and self._layouts.wanted():
+            self._learn(head, lines, fields)
         return head
+
+    def _learn(self, head: RequestHead, lines: list[bytes], fields: list[Field]) -> None:
+        """How a head is laid out whose lines all go on as they came."""
+        made = laid_out(b"", lines, fields, self.memo)
+        if made is not None and head.host_field is not None:
+            self._layouts.add(RequestLayout(*made, head.host_field, head.body))
 
 
 def _with_special(head: RequestHead, special: list[Field]) -> None:

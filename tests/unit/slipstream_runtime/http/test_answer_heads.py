@@ -146,15 +146,3 @@ def test_a_head_with_an_identity_is_read_each_time() -> None:
         assert taken(scanner, block) is not taken(scanner, block)
     long = b"HTTP/1.1 200 OK\r\nContent-Length: 5" + b"".join(b"\r\nX-%d: %b" % (n, b"x" * 200) for n in range(8))
     assert taken(scanner, long) is not taken(scanner, long)
-
-
-def test_remembered_heads_are_bounded() -> None:
-    """Another Date each second, another path each time: the oldest go."""
-    scanner = AnswerScanner(scan=None)
-    block = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nDate: %d"
-    first = taken(scanner, block % 0)
-    for second in range(1, 65):
-        taken(scanner, block % second)
-    assert len(scanner._heads) <= 64
-    assert taken(scanner, block % 0) is not first
-    assert taken(scanner, block % 0).body == 5

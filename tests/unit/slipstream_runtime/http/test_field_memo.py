@@ -50,5 +50,13 @@ def test_only_the_latest_date_is_kept() -> None:
         line = b"Date: Sun, 06 Nov 1994 08:%02d:%02d GMT" % divmod(second, 60)
         assert memo.fields([line])[0] is memo.fields([line])[0]
     assert len(memo.known) == 1
-    assert memo.knows([line])
-    assert not memo.knows([line, b"Date: another"])
+    assert memo.recurs(line)
+
+
+def test_a_line_recurs_while_all_values_of_its_name_were_remembered() -> None:
+    """A name with more values than there is room for differs from head to head, whatever came first."""
+    memo = FieldMemo(max_values=2)
+    memo.fields([b"X-A: 1", b"X-B: 1", b"Cookie: a"])
+    assert [memo.recurs(line) for line in (b"X-A: 1", b"X-A: 2", b"X-B: 1", b"Cookie: a", b"X-C: 1")] == [True, False, True, False, False]
+    memo.fields([b"X-A: 2", b"X-A: 3"])
+    assert [memo.recurs(line) for line in (b"X-A: 1", b"X-B: 1")] == [False, True]

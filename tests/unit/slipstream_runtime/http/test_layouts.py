@@ -1,0 +1,175 @@
+"""How heads are laid out is learnt from those that were read, and takes nothing that a reader of lines would refuse or read otherwise."""
+
+from __future__ import annotations
+
+import pytest
+
+from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.errors import MalformedError
+from slipstream_runtime.http.fields import FieldMemo
+from slipstream_runtime.http.framing import NO_BODY
+from slipstream_runtime.http.heads import Limits
+from slipstream_runtime.http.layout import MAX_LAYOUTS, REST
+from slipstream_runtime.http.request import RequestHead, RequestScanner
+
+REQUEST = b"GET /%d HTTP/1.1\r\nHost: up\r\nAccept: */*\r\nX-Request-Id:%b\r\nX-Session-Id: %b\r\nAccept-Language: en"
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\nX-Mark: %b\r\nContent-Length: %b"
+
+
+def asked(scanner: RequestScanner, block: bytes) -> RequestHead:
+    head, after = scanner.take(block + b"\r\n\r\n", 0, 0, scanner.limits)
+    assert head is not None
+    assert after == len(block) + 4
+    return head
+
+
+def told(scanner: AnswerScanner, block: bytes, method: bytes = b"GET") -> AnswerHead:
+    head, after = scanner.take(block + b"\r\n\r\n", 0, 0, method)
+    assert head is not None
+    assert after == len(block) + 4
+    return head
+
+
+def requests(limits: Limits | None = None) -> RequestScanner:
+    """One that has learnt how REQUEST is laid out: its ids differ, so do its sessions."""
+    scanner = RequestScanner(limits, scan=None)
+    scanner.memo = FieldMemo(max_values=2)
+    for n in range(4):
+        asked(scanner, REQUEST % (n, b" %d" % n, b"s%d" % n))
+    return scanner
+
+
+def answers() -> AnswerScanner:
+    scanner = AnswerScanner(scan=None)
+    scanner.memo = FieldMemo(max_values=2)
+    for n in range(4):
+        told(scanner, ANSWER % (b"m%d" % n, b"%d" % n))
+    return scanner
+
+
+def test_a_request_laid_out_as_others_is_compared_and_not_read() -> None:
+    """Its values are found by their names, in order; its fields are made when somebody asks."""
+    head = asked(requests(), REQUEST % (7, b"\tid ", b""))
+    assert head.known is not None
+    assert dict(zip(head.known.names, head.values, strict=True)) == {b"x-request-id": b"\tid ", b"x-session-id": b" "}
+    assert [field.name for field in head.known.fields] == [b"host", b"accept", b"accept-language"]
+    assert [(field.name, field.value) for field in head.fields] == [
+        (b"host", b"up"),
+        (b"accept", b"*/*"),
+        (b"x-request-id", b"id"),
+        (b"x-session-id", b""),
+        (b"accept-language", b"en"),
+    ]
+    assert (head.line.path, head.host, head.body, head.keep_alive) == ("/7", b"up", NO_BODY, True)
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        REQUEST % (1, b" a\r", b"s"),
+        REQUEST % (1, b" a\n", b"s"),
+        REQUEST % (1, b" a\nX-B: b", b"s"),
+        REQUEST % (1, b" \0", b"s"),
+        REQUEST % (1, b" a\r\n b", b"s"),
+        (REQUEST % (1, b" a", b"s")).replace(b"X-Request-Id:", b"X-Request-Id :"),
+        (REQUEST % (1, b" a", b"s")).replace(b"HTTP/1.1", b"HTTP/1.2"),
+        (REQUEST % (1, b" a", b"s")) + b"\r\nHost: up",
+    ],
+)
+def test_what_would_be_refused_is_refused(block: bytes) -> None:
+    """Controls, bare line ends, folding, a blank before the colon, a second Host: as by a scanner that has learnt nothing."""
+    with pytest.raises(MalformedError) as fresh:
+        asked(RequestScanner(scan=None), block)
+    with pytest.raises(MalformedError) as learnt:
+        asked(requests(), block)
+    assert (learnt.value.status, learnt.value.message) == (fresh.value.status, fresh.value.message)
+
+
+@pytest.mark.parametrize(
+    ("changed", "to"),
+    [
+        (b"en", b"de"),
+        (b"Accept: */*\r\n", b""),
+        (b"Host: up\r\n", b"Host: up\r\nTransfer-Encoding: chunked\r\n"),
+        (b"Accept:", b"accept:"),
+        (b"X-Request-Id", b"X-Session-Id"),
+        (b"/1 HTTP/1.1", b"http://other/1 HTTP/1.1"),
+        (b"HTTP/1.1", b"HTTP/1.0"),
+    ],
+)
+def test_what_is_laid_out_otherwise_is_read(changed: bytes, to: bytes) -> None:
+    """Another fixed line, one fewer, one more, one spelt otherwise, a name twice, another start line."""
+    block = (REQUEST % (1, b" a", b"s")).replace(changed, to)
+    head = asked(requests(), block)
+    fresh = asked(RequestScanner(scan=None), block)
+    assert head.known is None
+    assert [field.raw for field in head.fields] == [field.raw for field in fresh.fields]
+    assert (head.host, head.body, head.keep_alive) == (fresh.host, fresh.body, fresh.keep_alive)
+
+
+def test_fewer_lines_may_be_allowed_than_when_it_was_learnt() -> None:
+    """Limits are those of the pool that is asked."""
+    scanner = requests()
+    block = REQUEST % (1, b" a", b"s")
+    assert scanner.scan(block, Limits(fields=5)).known is not None
+    with pytest.raises(MalformedError, match="too many header lines"):
+        scanner.scan(block, Limits(fields=4))
+
+
+def test_credentials_are_values_and_retained_nowhere() -> None:
+    """Not even that of the first caller."""
+    scanner = RequestScanner(scan=None)
+    for n in range(3):
+        head = asked(scanner, b"GET / HTTP/1.1\r\nHost: up\r\nAuthorization: Bearer secret%d\r\nCookie: secret%d" % (n, n))
+    assert head.known is not None
+    assert (list(head.known.names), list(head.values)) == ([b"authorization", b"cookie"], [b" Bearer secret2", b" secret2"])
+    (layout,) = scanner._layouts._recent
+    assert b"secret" not in layout.start + b"".join(part for part, _ in layout.parts) + b"".join(field.raw for field in layout.fields)
+
+
+def test_an_answer_laid_out_as_others_is_compared_and_not_read() -> None:
+    """Its length is among what differs; the line that isn't sent on is gone, wherever it is."""
+    scanner = answers()
+    head = told(scanner, ANSWER % (b"m9", b" 77 "))
+    assert head._fields is None
+    assert (head.status, head.body, head.keep_alive) == (200, 77, True)
+    assert head.block == b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Mark: m9\r\nContent-Length:  77 "
+    assert [field.name for field in head.fields] == [b"content-type", b"x-mark", b"content-length"]
+    assert told(scanner, ANSWER % (b"m9", b"77"), b"HEAD").body == NO_BODY
+    late = AnswerScanner(scan=None)
+    for n in range(3):
+        head = told(late, b"HTTP/1.1 200 OK\r\nSet-Id: %b\r\nConnection: keep-alive\r\nContent-Length: 1" % (b"x" * (300 + n)))
+    assert head._fields is None
+    assert head.block == b"HTTP/1.1 200 OK\r\nSet-Id: %b\r\nContent-Length: 1" % (b"x" * 302)
+
+
+@pytest.mark.parametrize("length", [b"", b"-1", b"1,1", b"0x1", b"1 1", b"9" * 19, b"\xb2"])
+def test_a_length_that_is_none_is_refused(length: bytes) -> None:
+    """As where all lines are read."""
+    with pytest.raises(MalformedError):
+        told(answers(), ANSWER % (b"m", length))
+
+
+def test_what_says_how_long_an_answer_lives_is_read_each_time() -> None:
+    """An ETag that is new in each answer, a cookie: nothing is learnt of their heads."""
+    for name in (b"ETag", b"Set-Cookie", b"Expires", b"Vary"):
+        scanner = AnswerScanner(scan=None)
+        scanner.memo = FieldMemo(max_values=2)
+        for n in range(5):
+            head = told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n%b: %d" % (name, n))
+            assert [field.value for field in head.governing] == [b"%d" % n]
+        assert head._fields is not None
+
+
+def test_layouts_are_bounded_and_vain_ones_cost_little() -> None:
+    """A flood of heads that are all different: few are learnt, and then none for a while."""
+    scanner = AnswerScanner(scan=None)
+    for n in range(MAX_LAYOUTS + REST):
+        told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-%d: 1" % (n % 200))
+    assert len(scanner._layouts._recent) == MAX_LAYOUTS
+    first = scanner._layouts._recent[0]
+    told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-New: 1")
+    assert scanner._layouts._recent[0] is first
+    for _ in range(REST):
+        told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-New: 1")
+    assert scanner._layouts._recent[0] is not first
