@@ -33,6 +33,7 @@ _MARKER: Final = b"\xff\xff"  # never mixes with answers to requests without a c
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _FEW: Final = 1024
 _LENGTHS: Final = [size.to_bytes(4, "big") for size in range(_FEW)]
+_METHODS: Final = {method: _LENGTHS[len(method)] + method for method in (b"GET", b"POST")}
 
 
 class CacheRequest:
@@ -125,6 +126,8 @@ class KeyReader:
             self._known.clear()
         found = self._known[known] = self._gather(self._coded(known.fields), self._nothing)
         found.more = [(at, self._by_name[name]) for at, name in enumerate(known.names) if name in self._by_name]
+        if not found.more:
+            found.parts = [b"".join(found.parts)]
         return found
 
     def _gather(self, coded: list[tuple[int, bytes]], before: Gathered) -> Gathered:
@@ -151,7 +154,8 @@ class KeyReader:
         if not self._whole_target:
             target = target.partition(b"?")[0]
         size = len(target)
-        whole = (_length(method), method, _LENGTHS[size] if size < _FEW else _length(target), target, *found.parts)
+        start = _METHODS.get(method) or _length(method) + method
+        whole = (start, _LENGTHS[size] if size < _FEW else _length(target), target, *found.parts)
         hasher = self._base.copy()
         hasher.update(b"".join((*whole, _MARKER) if flags & CREDENTIAL else whole))
         request = CacheRequest(hasher.digest(), found.partition)
