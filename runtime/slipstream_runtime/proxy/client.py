@@ -24,8 +24,8 @@ CLOSED: Final = 2
 class Client:
     """An asyncio protocol (duck-typed, so that it compiles)."""
 
-    __slots__ = ("_buffer", "_corked", "_door", "_out", "_out_size", "_paused", "_seen", "_state", "body", "context", "deadline",
-                 "exchange", "transport", "writable")  # fmt: skip
+    __slots__ = ("_buffer", "_corked", "_door", "_held_at", "_out", "_out_size", "_paused", "_seen", "_state", "body", "body_bytes",
+                 "context", "deadline", "exchange", "held_seconds", "transport", "writable")  # fmt: skip
 
     def __init__(self, context: Context, door: Door) -> None:
         self.context = context
@@ -34,6 +34,9 @@ class Client:
         self.exchange: Call | None = None
         self.deadline = NEVER
         self.body = BodyReader()
+        self.body_bytes = 0  # of the body under way that came
+        self.held_seconds = 0.0  # that it wasn't read
+        self._held_at = 0.0
         self._buffer = b""
         self._seen = 0
         self._out: list[bytes] = []
@@ -217,6 +220,8 @@ class Client:
         if head.body:
             self.body.begin(head.body, limits.body)
             content, at = self.body.take(data, at)
+            self.body_bytes = len(content)
+            self.held_seconds = 0.0
             self.exchange = self._door.service.handle(self, head, content, self.body.complete)
             if self.exchange is None and not self.body.complete:
                 self.deadline = self.context.now + LINGER_SECONDS
@@ -226,6 +231,7 @@ class Client:
 
     def _body(self, data: bytes, at: int) -> int:
         content, at = self.body.take(data, at)
+        self.body_bytes += len(content)
         if self.exchange is not None:
             self.exchange.on_request_body(content, self.body.complete)
         return at
@@ -260,11 +266,13 @@ class Client:
         """Stop reading: the upstream is slower than the client, or enough is waiting."""
         if not self._paused and self.transport is not None and not self.transport.is_closing():
             self._paused = True
+            self._held_at = self.context.now
             self.transport.pause_reading()
 
     def want_body(self) -> None:
         if self._paused and self.transport is not None and not self.transport.is_closing():
             self._paused = False
+            self.held_seconds += self.context.now - self._held_at
             self.transport.resume_reading()
 
     def _finish(self) -> None:

@@ -18,7 +18,7 @@ from slipstream_runtime.proxy.answers import diverted, failure_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import NEVER
 from slipstream_runtime.proxy.failures import Failure
-from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING
+from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING, Sending
 from slipstream_runtime.proxy.timed import Timed
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Exchange(Timed):
     __slots__ = ("_chunked", "_keep", "successor")
 
     def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
-        Timed.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
+        Sending.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
         self._keep = False
         self._chunked = False
         self.successor: Exchange | None = None  # on another upstream, still under way when it took over

@@ -41,8 +41,8 @@ class Sending(Call):
     """What an exchange is towards its upstream."""
 
     __slots__ = ("_attempts", "_connection", "_doubtful", "_held", "_permit", "_place", "_replays", "_request_complete", "_retried",
-                 "_reused", "_sent", "_service", "_status", "_write", "active_at", "client", "deadline", "head", "operation", "started",
-                 "state")  # fmt: skip
+                 "_reused", "_sent", "_service", "_status", "_write", "_written", "active_at", "client", "deadline", "head", "operation",
+                 "started", "state")  # fmt: skip
 
     def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
         self._service = service
@@ -66,6 +66,7 @@ class Sending(Call):
         self._sent = False  # some of it, ever
         self._doubtful = False  # an attempt had no answer: it may still be carried out
         self._status = 0
+        self._written = -1  # bytes that waited for the client at the last look
 
     def _now(self) -> float:
         return self._service.context.time()

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from slipstream_runtime.cores.route import Operation
-from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.cores.upload import body_due
 from slipstream_runtime.proxy import failures
-from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import NEVER
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING, Sending
-
-if TYPE_CHECKING:
-    from slipstream_runtime.proxy.service import HttpService
 
 FAIR_SHARE: Final = 0.5  # of requestTimeout: an upstream that had so much of it and didn't answer is slow, whatever came before
 
 
 class Timed(Sending):
-    """The sweep is its caller."""
+    """The sweep is its caller. Has no __init__ of its own: each is a call per request."""
 
-    __slots__ = ("_written",)
-
-    def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
-        Sending.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
-        self._written = -1  # bytes that waited for the client at the last look
+    __slots__ = ()
 
     def _cut(self, failure: Failure) -> None:
         raise NotImplementedError
@@ -56,7 +47,8 @@ class Timed(Sending):
         elif self.state != DONE:
             failure = self._service.pool.cancel(self) if self.state == QUEUED else self._timeout()
             if not self._request_complete and self.client is not None and not self.client.held:
-                failure = failures.CLIENT_STALLED
+                still = self._service.due(self.active_at) <= self._service.context.now
+                failure = failures.CLIENT_STALLED if still else failures.CLIENT_SLOW
             self._drop_connection()
             self.fail(failure)
 
@@ -74,9 +66,15 @@ class Timed(Sending):
         return client is not None and (not client.writable or not (self._request_complete or client.held))
 
     def too_slow(self, now: float, patience: float) -> bool:
-        """Whether a body made no progress for `patience` seconds, in neither direction."""
-        written = 0 if self.client is None else self.client.unwritten
+        """Whether a body made no progress for `patience` seconds, in neither direction, or the request's comes more slowly than it may.
+        An answer that has begun is of use while the request still comes, so then it may come as it likes."""
+        client = self.client
+        written = 0 if client is None else client.unwritten
         if written != self._written:
             self._written = written
             self.active_at = now
-        return self.active_at <= now - patience
+        if self.active_at <= now - patience:
+            return True
+        if client is None or client.held or self._request_complete or self.state == STREAMING:
+            return False
+        return now >= body_due(self.started, patience, client.body_bytes, client.held_seconds)
