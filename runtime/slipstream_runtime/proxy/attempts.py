@@ -29,6 +29,10 @@ class Attempts(Call):
         if policy is not None:
             service.state.retry_budget.earn(policy.share)
 
+    def made(self, failure: Failure) -> int:
+        """How many there were when the last one ended with `failure`; what our own limits or the circuit refused was none."""
+        return self.number - (failure.cause == "PoolFull" or failure.cause == "Open")
+
     # -- decisions --------------------------------------------------------------------------------------------------------
 
     def after_failure(self, failure: Failure, now: float) -> float:
@@ -80,7 +84,7 @@ class Attempts(Call):
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
         if self._exchange.takes(head, complete):
-            if self.number > 1:
+            if self.number > 1 and self._policy is not None:
                 self._service.figures.retries_answered += head.status not in RETRIABLE
             self._exchange.on_answer(head, body, complete)
 

@@ -213,7 +213,7 @@ class Exchange(Timed):
         head.until = min(head.until, self.deadline or self._service.due(self.started))
         head.notes += diverted(failure, other.config.name)
         self._end(self._now(), client_finished=False)
-        self.successor = other.take_over(client, head)
+        self.successor = other.take_over(client, head, 0 if self._attempts is None else self._attempts.made(failure))
         if self.successor is not None:
             client.exchange = self.successor
 

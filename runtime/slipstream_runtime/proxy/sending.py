@@ -98,7 +98,7 @@ class Sending(Call):
         self._request_complete = complete
         self._held = body
         operation = self.operation
-        if operation.retry is not None or operation.diverts:
+        if self._attempts is None and (operation.retry is not None or operation.diverts):
             self._attempts = Attempts(self, operation.retry, self._service)
             self._replays = self.head.body != 0 and operation.retry is not None and self.idempotent
         if operation.writes:
@@ -108,6 +108,11 @@ class Sending(Call):
                 scopes += tuple([path_scope(fill.of(path)) for fill in operation.fills])
             self._write = generations.begin_write(scopes, path)
         self.dispatch(now)
+
+    def goes_on(self, made: int) -> None:
+        """Before `begin`: another upstream had `made` attempts. One more is made and no other: what retries there were to be, it had."""
+        self._attempts = Attempts(self, None, self._service)
+        self._attempts.number = made + 1
 
     def dispatch(self, now: float) -> None:
         """Ask the breaker, then the pool."""

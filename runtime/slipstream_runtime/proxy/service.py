@@ -67,11 +67,13 @@ class HttpService(Service):
             return read(self, client, head, body, complete, operation, plan)
         return begun(Exchange(self, client, head, operation), body, complete, self.context.time())
 
-    def take_over(self, client: Client, head: RequestHead) -> Exchange | None:
-        """A request whose own upstream can't answer; None where it is answered already."""
+    def take_over(self, client: Client, head: RequestHead, made: int) -> Exchange | None:
+        """A request whose own upstream can't answer, after `made` attempts there; None where it is answered already."""
         operation = self.router.route(head.method, head.line.path)
         self.figures.requests += 1
-        return begun(BypassExchange(self, client, head, operation, True, BYPASS, "fallback"), b"", True, self.context.time())
+        exchange = BypassExchange(self, client, head, operation, True, BYPASS, "fallback")
+        exchange.goes_on(made)
+        return begun(exchange, b"", True, self.context.time())
 
     def host_for(self, head: RequestHead) -> bytes:
         """What replaces the client's Host: the upstream's own name where the client used a loopback address of ours, else nothing."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
+import msgspec
 import pytest
 
 from slipstream_api.clock import ManualClock
-from slipstream_api.config import Limits, Trip
+from slipstream_api.config import BreakerRule, Fallback, Limits, Pool, Trip
+from slipstream_api.config import Upstream as Destination
 from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import cache_rule, invalidation, proxied, until
+from tests.fakes.proxied import Proxied, cache_rule, invalidation, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream
 from tests.fakes.retried import Upstream, ended, fails_until, retrying
 
@@ -187,3 +190,43 @@ async def test_a_write_whose_first_attempt_may_still_happen_lingers() -> None:
         up.act = fails_until(1, "")
         await caller.ask(b"/w")
         assert len(proxy.service.stores["s"]) == 0
+
+
+def falling_back(attempts: int, **rule: Any) -> BreakerRule:
+    return msgspec.structs.replace(retrying(attempts, **rule), fallback=(Fallback(type="Upstream", pool="other"),))
+
+
+async def with_another(proxy: Proxied, port: int, first: BreakerRule, second: BreakerRule) -> None:
+    """`first` rules the pool, `second` the one that it falls back to."""
+    config = proxy.config(breaker_rules=(first,))
+    other = Pool(name="other", upstream=Destination(host="127.0.0.1", port=port), breaker_rules=(second,))
+    await proxy.runtime.apply(msgspec.structs.replace(config, pools=(*config.pools, other)), "Local")
+
+
+@pytest.mark.parametrize(("good", "told"), [(1, (200, b"good")), (2, (503, b"bad"))])
+@on_uvloop
+async def test_trap_37_only_the_first_upstream_is_tried_again(good: int, told: tuple[int, bytes]) -> None:
+    """Its fallback gets one attempt, though its own rule would make three; the answer says how many there were in all."""
+    mine, others = Upstream(fails_until(99, "503 Busy")), Upstream(fails_until(good, "503 Busy"))
+    async with RawUpstream(mine.script) as raw, RawUpstream(others.script) as other, proxied(raw.port) as proxy:
+        await with_another(proxy, other.port, falling_back(3), retrying(3))
+        found = await (await proxy.caller()).ask()
+        assert ((found.status, found.body), len(mine), len(others)) == (told, 3, 1)
+        assert (found.fields[b"x-slipstream-fallback"], found.fields[b"x-slipstream-attempts"]) == (b"Upstream", b"4")
+        figures = proxy.runtime.pools.services["other"].figures
+        assert (figures.retries_made, figures.retries_answered) == (0, 0)
+        assert proxy.runtime.pools.services["other"].circuits.all()[0].window.calls == 1
+
+
+@pytest.mark.parametrize(("asked", "told"), [(1, b"2"), (2, None)])
+@on_uvloop
+async def test_what_a_circuit_refuses_is_no_attempt(asked: int, told: bytes | None) -> None:
+    """The second call is elsewhere at once: one attempt, as of any call."""
+    mine, others = Upstream(fails_until(99, "503 Busy")), Upstream(fails_until(1, ""))
+    first = falling_back(1, trip=Trip(consecutive_failures=1))
+    async with RawUpstream(mine.script) as raw, RawUpstream(others.script) as other, proxied(raw.port) as proxy:
+        await with_another(proxy, other.port, first, retrying(3))
+        caller = await proxy.caller()
+        for _ in range(asked):
+            found = await caller.ask()
+        assert (found.status, found.fields.get(b"x-slipstream-attempts"), len(mine), len(others)) == (200, told, 1, asked)
