@@ -9,6 +9,7 @@ from slipstream_api.config import CacheKey, Partition
 from slipstream_runtime.cores.identity import Interest
 from slipstream_runtime.cores.key import CacheRequest, KeyReader
 from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.conditional import conditional_request
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import GOVERNING, NAMES
 from slipstream_runtime.http.forward import forwarded_answer, forwarded_request
@@ -65,6 +66,7 @@ def request_facts(head: RequestHead, read: bool) -> tuple[Any, ...]:
     assert keys == seen  # the unread lines say what the fields say
     again = [(field.name, field.value, field.raw, field.kind) for field in head.fields]
     assert fields in (None, again)
+    sent += [conditional_request(head, host, b"\r\nIf-None-Match: x") for host in (b"", b"up:81")]
     plain = (head.method, head.body, head.keep_alive, head.expects_continue, head.upgrade, head.host, head.timeout_ms, head.value(b"x-b"))
     return (*plain, again, sent, keys)
 

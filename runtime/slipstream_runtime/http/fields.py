@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from slipstream_runtime.cores.fields import HeaderField
+from slipstream_runtime.cores.fields import CREDENTIALS, HeaderField
 from slipstream_runtime.http.errors import MalformedError
 
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -76,7 +76,7 @@ NAMES: Final[dict[bytes, int]] = KINDS | {
 FRAMED: Final = 1 << CONTENT_LENGTH | 1 << TRANSFER_ENCODING
 OF_THE_HOP: Final = 1 << TRANSFER_ENCODING | 1 << CONNECTION | 1 << HOP_BY_HOP | 1 << DEADLINE
 GOVERNING: Final = 1 << VARY | 1 << SET_COOKIE | 1 << CONTENT_RANGE | 1 << CACHE_CONTROL | 1 << EXPIRES | 1 << AGE | 1 << VALIDATOR
-SECRETS: Final = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"mcp-session-id", b"x-api-key"))
+SECRETS: Final = frozenset((*CREDENTIALS, b"set-cookie", b"proxy-authorization"))
 MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer
 
 
@@ -155,6 +155,10 @@ class FieldMemo:
             if field is None:
                 found[at] = self.learn(lines[at])
         return found
+
+    def field(self, raw: bytes) -> Field:
+        """The field of one line; raises MalformedError."""
+        return self.known.get(raw) or self.learn(raw)
 
     def recurs(self, raw: bytes) -> bool:
         """Whether it is remembered, and so is every other value that its name had so far."""

@@ -25,7 +25,7 @@ from slipstream_runtime.http.fields import (
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
 from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
-from slipstream_runtime.http.layout import NO_LENGTH, Layout, Layouts, laid_out
+from slipstream_runtime.http.layout import NO_LENGTH, Drawn, Layout, Layouts, drawn
 from slipstream_runtime.http.request_line import RequestLine, parse_request_line
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
@@ -39,11 +39,12 @@ _ONLY_HOST: Final = 1 << HOST_FIELD
 class RequestLayout(Layout):
     """How requests are laid out after their first line: with exactly one Host, and nothing else but ordinary lines and a Content-Length."""
 
-    __slots__ = ("body", "host")
+    __slots__ = ("body", "host", "host_at")
 
-    def __init__(self, parts: list[bytes], names: list[bytes], fields: list[Field], host: Field, body: int) -> None:
-        super().__init__(parts, names, fields)
-        self.host = host
+    def __init__(self, drawn: Drawn, host: Field, body: int) -> None:
+        super().__init__(drawn)
+        self.host_at = drawn.names.index(b"host") if b"host" in drawn.names else -1  # among the values
+        self.host = host if self.host_at < 0 else None
         self.body = body  # unless its length is among the values
 
 
@@ -77,8 +78,11 @@ class RequestHead(Asked):
     def fields(self) -> list[Field]:
         fields = self._fields
         if fields is None:
-            lines = self.lines
-            fields = self._fields = self._memo.fields(self.block.split(b"\r\n")[1:] if lines is None else lines.raw(OF_THE_HOP))
+            lines, own = self.lines, self.host_field
+            fields = self._memo.fields(self.block.split(b"\r\n")[1:] if lines is None else lines.raw(OF_THE_HOP))
+            if own is not None:
+                fields = [own if field.kind == HOST_FIELD else field for field in fields]  # that very object: there is one Host
+            self._fields = fields
         return fields
 
     def replace(self, fields: list[Field]) -> None:
@@ -176,6 +180,9 @@ class RequestScanner:
             if line.http11 and not line.authority and layout.lines <= limits.fields and body != NO_LENGTH:
                 head = RequestHead(line, self.memo, None, block)
                 head.known, head.values, head.host_field, head.body = layout, values, layout.host, body
+                if layout.host is None:
+                    at = layout.host_at
+                    head.host_field = self.memo.field(layout.spelt[at] + values[at])
                 return head
         return self._read_lines(block, limits)
 
@@ -193,15 +200,17 @@ class RequestScanner:
             head.host_field = special[0]
         else:
             _with_special(head, special)
-        if head.block and self._layouts.wanted():
+        if head.block and self._layouts.wanted(block):
             self._learn(head, lines, fields)
         return head
 
     def _learn(self, head: RequestHead, lines: list[bytes], fields: list[Field]) -> None:
         """How a head is laid out whose lines all go on as they came."""
-        made = laid_out(b"", lines, fields, self.memo)
-        if made is not None and head.host_field is not None:
-            self._layouts.add(RequestLayout(*made, head.host_field, head.body))
+        made = drawn(b"", lines, fields, self.memo, PLAIN)
+        if made is None or head.host_field is None:
+            self._layouts.nothing()
+        else:
+            self._layouts.add(RequestLayout(made, head.host_field, head.body))
 
 
 def _with_special(head: RequestHead, special: list[Field]) -> None:
