@@ -34,8 +34,8 @@ class Breaker:
     """The circuit of `rule`, or of one operation under it. Counters: `trips`, `refused`, `would_refuse` (in Shadow)."""
 
     __slots__ = ("_asked_until", "_base", "_consecutive", "_forced", "_good", "_hold", "_lease", "_leases", "_on_transition",
-                 "_open_until", "_random", "_results", "_serial", "_since", "_slow_after", "_state", "_streak", "failures", "most",
-                 "operation", "refused", "rule", "shadow", "trips", "under_way", "window", "would_refuse")  # fmt: skip
+                 "_open_until", "_random", "_results", "_serial", "_since", "_slow_after", "_state", "_streak", "excused", "failures",
+                 "most", "operation", "refused", "rule", "shadow", "trips", "under_way", "window", "would_refuse")  # fmt: skip
 
     def __init__(
         self,
@@ -63,6 +63,7 @@ class Breaker:
         self._streak: int = 0  # trips since it was last closed
         self._consecutive: int = 0
         self._leases: dict[int, float] = {}
+        self.excused: set[int] = set()  # probes whose time is their callers', so that the end of their lease means nothing
         self._good: int = 0
         self._results: int = 0
         self.window: Window = window(rule.window, now)
@@ -76,8 +77,8 @@ class Breaker:
 
     # What the data path calls
 
-    def acquire(self, now: float) -> int:
-        """A permit for one call, or REFUSED. Give it back once, by `record` or `release`."""
+    def acquire(self, now: float, sent: bool = True) -> int:
+        """A permit for one call, or REFUSED. Give it back once, by `record` or `release`; `renew` it first if the call isn't `sent` yet."""
         if self._state == "Closed" and not self._hold:
             return self._base
         if self._hold:
@@ -85,7 +86,7 @@ class Breaker:
                 return UNCOUNTED
             self.refused += 1
             return REFUSED
-        permit = self._probe(now)
+        permit = self._probe(now, sent)
         if permit != REFUSED:
             return permit
         if self.shadow:
@@ -107,12 +108,22 @@ class Breaker:
             else:
                 self._consecutive = 0
         elif self._state == "HalfOpen" and permit in self._leases:
-            del self._leases[permit]
+            self.release(permit)
             self._probed(not failed and not (slow and self.rule.trip.slow_call_rate_percent), now)
 
     def release(self, permit: int) -> None:
         """The call has no result: cancelled, refused by our own pool, or answered with what isn't the upstream's fault nor merit."""
         self._leases.pop(permit, None)
+        self.excused.discard(permit)
+
+    def renew(self, permit: int, now: float, excused: bool) -> None:
+        """A probe's lease begins anew: its call is sent. Or, `excused`, it was answered, and what it takes now is its caller's time."""
+        if permit in self._leases:
+            self._leases[permit] = now + self._lease
+            if excused:
+                self.excused.add(permit)
+            else:
+                self.excused.discard(permit)
 
     def asked(self, seconds: float, now: float) -> None:
         """The upstream asks not to be called for so long (Retry-After): should the circuit open, it stays open until then."""
@@ -189,15 +200,18 @@ class Breaker:
             self._announce(before, after, "reload")
 
     def expire(self, now: float) -> None:
-        """Counts probes whose lease ran out as bad; `acquire` does so by itself, a sweep may."""
+        """Counts probes whose lease ran out as bad, but for excused ones; `acquire` does so by itself, a sweep may."""
         if self._state == "HalfOpen" and self._leases:
             for permit in [permit for permit, deadline in self._leases.items() if now >= deadline]:
-                if self._leases.pop(permit, None) is not None:
-                    self._probed(False, now)
+                if permit in self._leases:
+                    bad = permit not in self.excused
+                    self.release(permit)
+                    if bad:
+                        self._probed(False, now)
 
     # Decisions
 
-    def _probe(self, now: float) -> int:
+    def _probe(self, now: float, sent: bool) -> int:
         if self._state == "Open":
             if now < self._open_until:
                 return REFUSED
@@ -210,6 +224,8 @@ class Breaker:
             return REFUSED
         self._serial += 1
         self._leases[self._serial] = now + self._lease
+        if not sent:
+            self.excused.add(self._serial)
         return self._serial
 
     def _judge(self, failed: bool, now: float) -> None:
@@ -251,6 +267,7 @@ class Breaker:
         self._serial += 1
         self._base = self._serial
         self._leases = {}
+        self.excused = set()
         self._good = self._results = self._consecutive = 0
 
     def _open(self, now: float, reason: str) -> None:

@@ -150,6 +150,9 @@ class CachedExchange(Exchange):
         if self._collector is None:
             super().on_client_writable(writable)
 
+    def _client_stalls(self) -> bool:
+        return self._collector is None and super()._client_stalls()
+
     # -- a follower's ways ------------------------------------------------------------------------------------------------
 
     def on_landed(self, head: bytes, body: bytes, status: int) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from slipstream_runtime.cores.fallback import TROUBLE, choose, retry_after
-from slipstream_runtime.cores.retry import IDEMPOTENT, asked_wait
+from slipstream_runtime.cores.retry import IDEMPOTENT
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.http.body import framed
@@ -18,7 +18,8 @@ from slipstream_runtime.proxy.answers import diverted, failure_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import NEVER
 from slipstream_runtime.proxy.failures import Failure
-from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING, Sending
+from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING
+from slipstream_runtime.proxy.timed import Timed
 
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.service import HttpService
@@ -26,16 +27,15 @@ if TYPE_CHECKING:
 __all__ = ["DONE", "QUEUED", "RESTING", "SENT", "STREAMING", "Exchange"]
 
 
-class Exchange(Sending):
+class Exchange(Timed):
     """A request that goes to the upstream past any cache."""
 
-    __slots__ = ("_chunked", "_keep", "_written", "successor")
+    __slots__ = ("_chunked", "_keep", "successor")
 
     def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
-        Sending.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
+        Timed.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
         self._keep = False
         self._chunked = False
-        self._written = -1  # bytes that waited for the client at the last look
         self.successor: Exchange | None = None  # on another upstream, still under way when it took over
 
     # -- from the upstream ------------------------------------------------------------------------------------------------
@@ -49,7 +49,9 @@ class Exchange(Sending):
         attempts = self._attempts
         if attempts is None or head.status not in TROUBLE:
             return True
-        self._hear(head, now := self._now())
+        now = self._now()
+        if self._permit is not None:
+            self._permit.asked(head, now)
         self._record(head.status, now)
         at = attempts.after_answer(head, now)
         if not at and self._alternate(failures.TROUBLED) is None:
@@ -65,11 +67,6 @@ class Exchange(Sending):
             self.fail(failures.TROUBLED)
         return False
 
-    def _hear(self, head: AnswerHead, now: float) -> None:
-        """An upstream that says when to come back is left alone so long, should its circuit open."""
-        if self._permit is not None and head.status in (429, 503):
-            self._permit.asked(asked_wait(head.fields), now)
-
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
         self._arrived(head, complete, now := self._now())
         self._relay(head, self.cache_line(""), body, complete, now)
@@ -77,12 +74,14 @@ class Exchange(Sending):
     def _arrived(self, head: AnswerHead, complete: bool, now: float) -> None:
         self._status = head.status
         self._service.figures.by_class[head.status // 100] += 1
-        if head.status >= 400:
-            self._hear(head, now)
+        if head.status >= 400 and self._permit is not None:
+            self._permit.asked(head, now)
         if complete:
             self._connection = None  # it is back in its pool
         elif head.body < 0:  # a stream may go on for hours; a body of known length may still be cut short, which is a failure
             self._record(head.status, now)
+        elif self._permit is not None:
+            self._permit.heard(now)
 
     def _relay(self, head: AnswerHead, extra: bytes, body: bytes, complete: bool, now: float) -> None:
         """The answer's head and the first of its body, to the client."""
@@ -153,24 +152,10 @@ class Exchange(Sending):
         elif not self._retries(failure):
             self.fail(failure)
 
-    def expire(self) -> None:
-        """The sweep: the deadline has passed."""
-        if self.state == STREAMING:
-            self._drop_connection()
-            self._cut(failures.BODY_TIMEOUT)
-        elif self.state != DONE and self._now() >= self.head.until:
-            self.late()
-        elif self.state != DONE:
-            failure = self._service.pool.cancel(self) if self.state == QUEUED else failures.TIMEOUT
-            if not self._request_complete and self.client is not None and not self.client.held:
-                failure = failures.CLIENT_STALLED
-            self._drop_connection()
-            self.fail(failure)
-
     def late(self) -> None:
         """The caller's own deadline has passed. It isn't that of those who wait for the same call, and a breaker hears of it only where
         the rule would call such an answer slow: callers in a hurry mustn't open a circuit for all."""
-        if self.state == SENT and self._permit is not None and self._permit.slow(self._now()):
+        if self.state == SENT and self._permit is not None and self._permit.had_time(self._now()):
             self._record_failure(failures.TIMEOUT)
         self._excuse(failures.OUT_OF_TIME)
         self.head.until = NEVER
@@ -196,14 +181,6 @@ class Exchange(Sending):
         self._let_go()
         self.fail(failures.BODY_TOO_LONG)
         return True
-
-    def stands_still(self, before: float) -> bool:
-        """Whether a streaming body made no progress since `before`, in neither direction."""
-        written = 0 if self.client is None else self.client.unwritten
-        if written != self._written:
-            self._written = written
-            self.active_at = self._service.context.now
-        return self.active_at <= before
 
     def _cancel(self) -> None:
         self._let_go()

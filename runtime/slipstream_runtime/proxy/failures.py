@@ -61,6 +61,14 @@ TOTAL_FULL: Final = Failure(
     "TooManyConnections", 503, "connection_limit_reached", "PoolFull", "", "all pools together have as many connections as this sidecar may"
 )
 RULE_FULL: Final = Failure("TooManyCalls", 503, "connection_limit_reached", "PoolFull", "", "maxConcurrentCalls are under way")
+QUEUED_TOO_LONG: Final = Failure(
+    "RequestTimeout",
+    504,
+    "http_response_timeout",
+    "Timeout",
+    "",
+    "no answer within requestTimeout, after a long wait for a connection",
+)
 TRY_TIMEOUT: Final = Failure("TryTimeout", 504, "http_response_timeout", "Timeout", "Timeout", "no answer within perTryTimeout")
 OUT_OF_TIME: Final = Failure(
     "DeadlineExceeded", 504, "http_response_timeout", "Timeout", "", "no answer within the time that the caller gave", False
@@ -77,6 +85,9 @@ ONLY_IF_CACHED: Final = Failure(
 )
 CLIENT_STALLED: Final = Failure(
     "RequestBodyTimeout", 408, "http_request_error", "PoolFull", "", "the request's body stood still for requestTimeout", False
+)
+CLIENT_STUCK: Final = Failure(
+    "AnswerNotRead", 408, "http_request_error", "PoolFull", "", "the client neither read nor sent anything for requestTimeout", False
 )
 BODY_TOO_LONG: Final = Failure(
     "BodyTooLong", 413, "http_request_error", "PoolFull", "", "the request's body is longer than maxBodyBytes", False

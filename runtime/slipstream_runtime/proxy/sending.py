@@ -85,7 +85,10 @@ class Sending(Call):
     def expire(self) -> None:
         raise NotImplementedError
 
-    def stands_still(self, before: float) -> bool:
+    def wake(self, now: float) -> None:
+        raise NotImplementedError
+
+    def too_slow(self, now: float, patience: float) -> bool:
         raise NotImplementedError
 
     def begin(self, body: bytes, complete: bool, now: float) -> None:
@@ -114,7 +117,7 @@ class Sending(Call):
             service.track(self, self._request_complete, self.started)
             connection = service.pool.acquire(self, now, False)
             if connection is not None:
-                self.on_connection(connection)
+                self._send(connection, now)
 
     def again(self, now: float) -> None:
         """Another attempt. Never a probe: a circuit that isn't closed has had enough of this call."""
@@ -140,20 +143,23 @@ class Sending(Call):
                 return False
             breaker.under_way += 1
             self._place = breaker
-        number = breaker.acquire(now)
+        number = breaker.acquire(now, False)
         if number == REFUSED:
             self.fail(failures.CIRCUIT_OPEN)
             return False
-        self._permit = Permit(breaker, number, now)
+        self._permit = Permit(breaker, number)
         return True
 
     def _acquire(self, now: float, fresh: bool) -> None:
         connection = self._service.pool.acquire(self, now, fresh)
         if connection is not None:
-            self.on_connection(connection)
+            self._send(connection, now)
 
     def on_connection(self, connection: UpstreamConnection) -> None:
         """The pool: it's your turn."""
+        self._send(connection, self._now())
+
+    def _send(self, connection: UpstreamConnection, now: float) -> None:
         head, attempts = self.head, self._attempts
         self._connection = connection
         self._reused = connection.served > 0
@@ -168,11 +174,13 @@ class Sending(Call):
             if not self._replays:
                 self._held = b""
             self.on_upstream_writable(True)
+        if self._request_complete and self._permit is not None:
+            self._permit.sent(now)
         if attempts is None:
             connection.start(self, head.method, data, self._request_complete)
         else:
             if self._request_complete:
-                attempts.clock_starts(self._now())
+                attempts.clock_starts(now)
             connection.start(attempts, head.method, data, self._request_complete)
 
     def _forwarded(self) -> bytes:
@@ -197,8 +205,12 @@ class Sending(Call):
                 self.client.hold_body()
         if complete and self.state in (QUEUED, SENT, RESTING):
             self._service.track(self, True, self._service.context.now)
-            if self.state == SENT and self._attempts is not None:
-                self._attempts.clock_starts(self._now())
+            if self.state == SENT:
+                now = self._now()
+                if self._permit is not None:
+                    self._permit.sent(now)
+                if self._attempts is not None:
+                    self._attempts.clock_starts(now)
 
     def on_upstream_writable(self, writable: bool) -> None:
         if self.client is not None:
@@ -246,21 +258,6 @@ class Sending(Call):
         if at:
             self.rest(at)
         return at > 0
-
-    def wake(self, now: float) -> None:
-        """The sweep: something is due."""
-        if self.state in (STREAMING, DONE):
-            return
-        if now >= self.head.until:
-            self.expire()
-        elif self.state == RESTING:
-            self.again(now)
-        elif self.state == SENT and self._attempts is not None:
-            self._drop_connection()
-            if not self._retries(failures.TRY_TIMEOUT):
-                self.fail(failures.TRY_TIMEOUT)
-        elif self.head.until < NEVER:
-            self.wake_at(NEVER)
 
     def _record(self, status: int, now: float) -> None:
         """The upstream answered: what the breaker hears."""

@@ -76,7 +76,7 @@ class Tracker:
         if now >= self._next_look and self._flowing:
             self._next_look = now + 1.0
             for exchange, patience in list(self._flowing.items()):
-                if exchange in self._flowing and exchange.stands_still(now - patience):
+                if exchange in self._flowing and exchange.too_slow(now, patience):
                     exchange.expire()
 
     def _ring(self, now: float) -> None:

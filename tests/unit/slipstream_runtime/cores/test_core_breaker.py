@@ -158,6 +158,29 @@ def test_trap_34_a_call_itself_finds_leases_that_are_over() -> None:
     assert circuit.breaker.acquire(circuit.now) > 0
 
 
+@pytest.mark.parametrize(("steps", "state"), [("", "HalfOpen"), ("s", "Open"), ("sa", "HalfOpen"), ("ss", "Open")])
+def test_trap_34_a_lease_ends_badly_only_while_the_upstream_has_the_call(steps: str, state: str) -> None:
+    """`s`: it is sent, `a`: it is answered and its caller reads. Each begins it anew; whosever time it was, the place is free then."""
+    circuit = Circuit(lease=30.0, half_open=config.HalfOpen(max_probes=1, minimum_probes=1)).half_open()
+    permit = circuit.breaker.acquire(circuit.now, False)
+    for step in steps:
+        circuit.now += 20
+        assert circuit.breaker.acquire(circuit.now) == REFUSED
+        circuit.breaker.renew(permit, circuit.now, step == "a")
+    circuit.now += 29.9
+    assert circuit.breaker.acquire(circuit.now) == REFUSED
+    circuit.now += 0.1
+    circuit.breaker.expire(circuit.now)
+    assert circuit.state == state
+    assert not circuit.breaker.excused
+    circuit.breaker.renew(permit, circuit.now, False)  # too late
+    circuit.breaker.record(permit, False, 0.0, circuit.now)
+    assert circuit.state == state
+    if state == "HalfOpen":
+        assert circuit.call() > 0
+        assert circuit.state == "Closed"
+
+
 def test_trap_34_results_of_an_older_generation_are_ignored() -> None:
     """Calls begun while closed neither fail nor pass for probes, and don't count after it closed again."""
     circuit = Circuit()
