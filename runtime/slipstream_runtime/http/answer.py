@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_runtime.cores.fields import Head, Lines
+from slipstream_runtime.http import binding
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     AGE,
+    CHALLENGES,
     CLOSE,
     CONTENT_LENGTH,
     DATE,
@@ -33,7 +35,9 @@ from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 MAX_STATUS_LINES: Final = 256
 MAX_REMEMBERED_HEAD: Final = 1_024
 _GOVERNING_NAMES: Final = frozenset(name for name, kind in NAMES.items() if (GOVERNING | 1 << DATE) >> kind & 1)
+_NOT_LAID_OUT: Final = _GOVERNING_NAMES | binding.CHALLENGES  # names of which no line may differ
 _EXPIRES: Final = 1 << EXPIRES
+_ENDS: Final = 1 << CLOSE | CHALLENGES  # may say that nobody else gets the connection
 _GOVERNING_BY_DATE: Final = GOVERNING | 1 << DATE
 _NOT_STORED: Final = OF_THE_HOP | 1 << CONTENT_LENGTH | 1 << AGE
 
@@ -205,7 +209,9 @@ class AnswerScanner:
             return self._read(block, method)
         head = AnswerHead(line, self.memo, lines, present, b"" if present & OF_THE_HOP else block)
         head.body = answer_body(method, line.status, body if present & FRAMED else None)
-        head.keep_alive = head.body != UNTIL_CLOSE and not present >> CLOSE & 1
+        head.keep_alive = head.body != UNTIL_CLOSE and not (
+            present & _ENDS and (present >> CLOSE & 1 or binding.lines_bind(lines.kinds(CHALLENGES)))
+        )
         return head
 
     def _read(self, block: bytes, method: bytes) -> AnswerHead:
@@ -228,7 +234,9 @@ class AnswerScanner:
             raise MalformedError(502, "too many header lines in an answer")
         head = AnswerHead(line, self.memo, None, 0, block)
         fields = head._fields = self.memo.fields(lines[1:])
+        challenged = binding.fields_bind(fields, binding.CHALLENGES)
         _framed(head, fields, method)
+        head.keep_alive = head.keep_alive and not challenged
         if head.block and method != b"HEAD" and len(block) <= MAX_REMEMBERED_HEAD and self._layouts.wanted():
             self._learn(head, lines)
         return head
@@ -237,7 +245,7 @@ class AnswerScanner:
         """How a head is laid out whose lines all go on as they came, but for one."""
         first = lines.pop(0)
         made = laid_out(first, lines, self.memo.fields(lines), self.memo)
-        if made is not None and _GOVERNING_NAMES.isdisjoint(made[1]):
+        if made is not None and _NOT_LAID_OUT.isdisjoint(made[1]):
             self._layouts.add(AnswerLayout(*made, head))
 
 

@@ -169,11 +169,11 @@ class Sending(Call):
                 self._held = b""
             self.on_upstream_writable(True)
         if attempts is None:
-            connection.start(self, head.method, data, self._request_complete)
+            connection.start(self, head.method, data, self._request_complete, head.may_bind and head.binds())
         else:
             if self._request_complete:
                 attempts.clock_starts(self._now())
-            connection.start(attempts, head.method, data, self._request_complete)
+            connection.start(attempts, head.method, data, self._request_complete, head.may_bind and head.binds())
 
     def _forwarded(self) -> bytes:
         """The request's head for the upstream."""
