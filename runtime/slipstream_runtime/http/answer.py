@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_runtime.cores.fields import Head, Lines
+from slipstream_runtime.http import binding
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     AGE,
+    CHALLENGES,
     CLOSE,
     CONTENT_LENGTH,
     DATE,
@@ -35,6 +37,7 @@ MAX_STATUS_LINES: Final = 256
 _MAY_DIFFER: Final = frozenset((ORDINARY, CONTENT_LENGTH))
 _GOVERNING_NAMES: Final = frozenset(name for name, kind in NAMES.items() if (GOVERNING | 1 << DATE) >> kind & 1)
 _EXPIRES: Final = 1 << EXPIRES
+_ENDS: Final = 1 << CLOSE | CHALLENGES  # may say that nobody else gets the connection
 _GOVERNING_BY_DATE: Final = GOVERNING | 1 << DATE
 _NOT_STORED: Final = OF_THE_HOP | 1 << CONTENT_LENGTH | 1 << AGE
 
@@ -211,7 +214,9 @@ class AnswerScanner:
             return self._read(block, method)
         head = AnswerHead(line, self.memo, lines, present, b"" if present & OF_THE_HOP else block)
         head.body = answer_body(method, line.status, body if present & FRAMED else None)
-        head.keep_alive = head.body != UNTIL_CLOSE and not present >> CLOSE & 1
+        head.keep_alive = head.body != UNTIL_CLOSE and not (
+            present & _ENDS and (present >> CLOSE & 1 or binding.lines_bind(lines.kinds(CHALLENGES)))
+        )
         return head
 
     def _read(self, block: bytes, method: bytes) -> AnswerHead:
@@ -234,7 +239,9 @@ class AnswerScanner:
             raise MalformedError(502, "too many header lines in an answer")
         head = AnswerHead(line, self.memo, None, 0, block)
         fields = head._fields = self.memo.fields(lines[1:])
+        challenged = binding.fields_bind(fields, binding.CHALLENGES)
         _framed(head, fields, method)
+        head.keep_alive = head.keep_alive and not challenged
         if head.block and method != b"HEAD" and self._layouts.wanted(block):
             self._learn(head, lines)
         return head
@@ -243,7 +250,7 @@ class AnswerScanner:
         """How a head is laid out whose lines all go on as they came, but for one."""
         first = lines.pop(0)
         made = drawn(first, lines, self.memo.fields(lines), self.memo, _MAY_DIFFER)
-        if made is None:
+        if made is None or not binding.CHALLENGES.isdisjoint(made.names):
             self._layouts.nothing()
         else:
             self._layouts.add(AnswerLayout(made, head))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from slipstream_runtime.cores.fields import Asked, Known, Lines
+from slipstream_runtime.http.binding import LOGINS, binds, fields_bind, lines_bind
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     CLOSE,
@@ -14,6 +15,7 @@ from slipstream_runtime.http.fields import (
     DEADLINE,
     EXPECT,
     HOST_FIELD,
+    LOGIN,
     NAMES,
     OF_THE_HOP,
     PLAIN,
@@ -34,18 +36,22 @@ NO_TIMEOUT: Final = -1
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: more than a week is no deadline
 _NEVER: Final = math.inf
 _ONLY_HOST: Final = 1 << HOST_FIELD
+_LOGIN: Final = 1 << LOGIN
 
 
 class RequestLayout(Layout):
     """How requests are laid out after their first line: with exactly one Host, and nothing else but ordinary lines and a Content-Length."""
 
-    __slots__ = ("body", "host", "host_at")
+    __slots__ = ("body", "host", "host_at", "login")
 
     def __init__(self, drawn: Drawn, host: Field, body: int) -> None:
         super().__init__(drawn)
         self.host_at = drawn.names.index(b"host") if b"host" in drawn.names else -1  # among the values
         self.host = host if self.host_at < 0 else None
         self.body = body  # unless its length is among the values
+        self.login = (
+            drawn.names.index(b"authorization") if b"authorization" in drawn.names else -1
+        )  # among the names, since no memo knows it
 
 
 class RequestHead(Asked):
@@ -53,8 +59,8 @@ class RequestHead(Asked):
 
     Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
 
-    __slots__ = ("_fields", "_memo", "block", "body", "expects_continue", "host_field", "keep_alive", "line", "method", "notes",
-                 "timeout_ms", "until", "upgrade")  # fmt: skip
+    __slots__ = ("_fields", "_memo", "block", "body", "expects_continue", "host_field", "keep_alive", "line", "may_bind", "method",
+                 "notes", "timeout_ms", "until", "upgrade")  # fmt: skip
 
     def __init__(self, line: RequestLine, memo: FieldMemo, lines: Lines | None, block: bytes) -> None:
         self.lines = lines  # as the base class would, and the next two
@@ -69,6 +75,7 @@ class RequestHead(Asked):
         self.upgrade = b""
         self.timeout_ms: int = NO_TIMEOUT  # how long the caller waits, where it says so
         self.until = _NEVER  # the same as a time, once the clock was asked
+        self.may_bind = True  # False: `binds` needn't look
         self.notes = b""  # lines for the answer, whoever gives it
         self._memo = memo
         self._fields: list[Field] | None = None
@@ -96,6 +103,17 @@ class RequestHead(Asked):
         if self.lines is not None:
             return self.lines.host
         return None if self.host_field is None else self.host_field.value
+
+    def binds(self) -> bool:
+        """Whether it authenticates the connection that it is sent on, for all that follow. Of what goes on, only Authorization can."""
+        if not self.may_bind:
+            return False
+        if self.lines is not None:
+            return lines_bind(self.lines.kinds(_LOGIN))
+        layout = self.known
+        if isinstance(layout, RequestLayout):
+            return binds(self.values[layout.login])
+        return fields_bind(self.fields, LOGINS)
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case)."""
@@ -161,6 +179,7 @@ class RequestScanner:
         if not line.http11 or line.authority or not present >> HOST_FIELD & 1:
             return self._read(block, limits)
         head = RequestHead(line, self.memo, lines, block)
+        head.may_bind = present & _LOGIN != 0
         if present != _ONLY_HOST:
             head.body = body
             head.keep_alive = not present >> CLOSE & 1
@@ -183,6 +202,7 @@ class RequestScanner:
                 if layout.host is None:
                     at = layout.host_at
                     head.host_field = self.memo.field(layout.spelt[at] + values[at])
+                head.may_bind = layout.login >= 0
                 return head
         return self._read_lines(block, limits)
 
