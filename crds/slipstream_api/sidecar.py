@@ -79,6 +79,7 @@ class CircuitState(Part, frozen=True, kw_only=True):
     rule: str
     operation: str = ""
     state: Literal["Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed"] = "Closed"
+    operations: tuple[str, ...] = ()  # that it judges, of those that were asked for since the configuration came into force
     shadow: bool = False
     trips_total: int = 0
     since_ms: int = 0  # how long it has been in this state

@@ -105,6 +105,11 @@ class Router:
             self._remembered.setdefault(method, {})[path] = operation
         return operation
 
+    @property
+    def seen(self) -> list[Operation]:
+        """Every operation that was asked for so far; bounded by the rules."""
+        return list(self._operations.values())
+
     def _decide(self, method: bytes, path: str) -> Operation:
         normal = is_normal(path)
         cached = self._caches.first(b"GET" if method == b"HEAD" else method, path) if normal else None

@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 from slipstream_api.sidecar import CacheFigures, CircuitState, Connections, PoolStatus
+from slipstream_runtime.observe.figures import MAX_OPERATIONS
 from slipstream_runtime.proxy.service import HttpService
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -55,12 +56,16 @@ def _cache(service: HttpService, policy: str) -> CacheFigures:
 
 
 def _circuits(service: HttpService, now: float) -> list[CircuitState]:
+    judged: dict[tuple[str, str] | None, dict[str, None]] = {}
+    for operation in service.router.seen:
+        judged.setdefault(operation.circuit, {})[operation.name] = None
     return [
         CircuitState(
             policy=breaker.rule.policy,
             rule=breaker.rule.name,
             operation=breaker.operation,
             state=breaker.state(now),
+            operations=tuple(sorted(judged.get((breaker.rule.name, breaker.operation), ())))[:MAX_OPERATIONS],
             shadow=breaker.shadow,
             trips_total=breaker.trips,
             since_ms=int(breaker.since(now) * 1000),

@@ -72,7 +72,7 @@ def test_what_nothing_enforces_yet_is_a_warning_and_no_problem(tmp_path: Path) -
         (("status", "-o", "xml", "--socket", "{tmp}/none.sock"), "text or json"),
         (("top", "--once", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("top", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
-        (("top", "-o", "json"), "add --once"),
+        (("top", "-o", "json", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("top", "--once", "-o", "xml"), "text or json"),
         (("top", "--interval", "0"), "at least 0.1"),
         (("top", "--interval", "nan"), "at least 0.1"),
