@@ -24,6 +24,8 @@ def pool_status(service: HttpService, now: float) -> PoolStatus:
             pending=core.waiting,
             max=core.limits.max_connections,
             opened_total=core.stats.connections_num - core.stats.connections_errors,
+            failed_total=core.stats.connections_errors,
+            lost_total=core.stats.connections_lost,
             evicted_total=core.stats.connections_evicted,
             requests_total=core.stats.requests_num - core.stats.requests_errors,
         ),
@@ -31,6 +33,9 @@ def pool_status(service: HttpService, now: float) -> PoolStatus:
         circuits=tuple(_circuits(service, now)),
         requests_total=figures.requests,
         errors_total=figures.errors,
+        failures=dict(sorted(figures.failures.items())),
+        cancelled_total=figures.cancelled,
+        resent_total=figures.retries,
     )
 
 
@@ -49,6 +54,8 @@ def _cache(service: HttpService, policy: str) -> CacheFigures:
         refreshed=counters.refreshed,
         would_stale=counters.would_stale,
         would_leak=counters.would_leak,
+        stored=counters.stored,
+        rejected=counters.rejected,
         entries=counters.entries,
         bytes=counters.bytes,
         evictions=counters.evictions,
@@ -68,6 +75,8 @@ def _circuits(service: HttpService, now: float) -> list[CircuitState]:
             operations=tuple(sorted(judged.get((breaker.rule.name, breaker.operation), ())))[:MAX_OPERATIONS],
             shadow=breaker.shadow,
             trips_total=breaker.trips,
+            refused_total=breaker.refused,
+            would_refuse_total=breaker.would_refuse,
             since_ms=int(breaker.since(now) * 1000),
         )
         for breaker in service.circuits.all()
