@@ -61,6 +61,10 @@ class Circuits:
         breaker = self._operations[circuit] = self._new(rule, operation, now)
         return breaker
 
+    def peek(self, circuit: tuple[str, str]) -> Breaker | None:
+        """As `get`, but makes and moves none; for explaining."""
+        return self._operations.get(circuit) if circuit[1] else self._rules.get(circuit[0])
+
     def all(self) -> list[Breaker]:
         """For status and metrics: by rule, then by operation."""
         return sorted((*self._rules.values(), *self._operations.values()), key=lambda breaker: (breaker.rule.name, breaker.operation))
