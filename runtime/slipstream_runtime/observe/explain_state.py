@@ -55,7 +55,8 @@ def circuit(service: HttpService, operation: Operation, now: float) -> dict[str,
     story: dict[str, Any] = {"rule": rule.name, "policy": rule.policy, "scope": rule.scope, "mode": rule.mode}
     breaker = service.circuits.peek(operation.circuit)
     if breaker is None:
-        story |= {"state": "Closed", "why": "nobody has made such a call yet"}
+        begins = service.circuits.held(rule.name) or (rule.mode if rule.mode.startswith("Forced") else "Closed")
+        story |= {"state": begins, "why": "nobody has made such a call yet"}
     else:
         story |= _counted(breaker, now)
     story |= {"trip": msgspec.to_builtins(rule.trip), "maxConcurrentCalls": rule.max_concurrent_calls}
