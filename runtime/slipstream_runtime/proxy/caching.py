@@ -226,7 +226,7 @@ class CachedExchange(Exchange):
     def _stale(self, cause: Cause, now: float) -> Entry | None:
         """An older answer to this very request, where its grace allows it and the chain wants one for this cause."""
         entry = self._store.get_stale(self._request.key, self._plan, now)
-        if entry is not None and now >= entry.expires + (entry.grace.open if cause == "Open" else entry.grace.error):
+        if entry is not None and now >= entry.expires + (entry.grace.open if cause == "CircuitOpen" else entry.grace.error):
             entry = None
         step = choose(self.operation.fallback, cause, entry is not None)
         return entry if step is not None and step.type == "StaleCache" else None
