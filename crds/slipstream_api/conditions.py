@@ -66,6 +66,7 @@ class Reason(StrEnum):
     PARTIALLY_ENFORCED = "PartiallyEnforced"
     # Warning
     NOT_ENFORCED = "NotEnforced"
+    NEVER_TAKEN = "NeverTaken"
     # Ready
     READY = "Ready"
     # RunnersReady
@@ -109,7 +110,7 @@ POLICY_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
     ),
     Type.PROGRAMMED: frozenset({R.PROGRAMMED, R.PROGRESSING, R.REJECTED, R.PODS_UNREACHABLE, R.NO_PODS, R.PENDING}),
     Type.ENFORCED: frozenset({R.ENFORCED, R.SHADOWED, R.DISABLED, R.OVERRIDDEN, R.PARTIALLY_ENFORCED}),
-    Type.WARNING: frozenset({R.NOT_ENFORCED}),
+    Type.WARNING: frozenset({R.NOT_ENFORCED, R.NEVER_TAKEN}),
 }
 LOADTEST_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
     Type.ACCEPTED: frozenset({R.ACCEPTED, R.INVALID}),
