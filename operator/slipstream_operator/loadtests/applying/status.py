@@ -81,7 +81,8 @@ def concluded(
     now: str,
     unready: Reason = Reason.SCHEDULING,
 ) -> Status:
-    """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status; `unready`: why it never started, if it didn't."""
+    """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status; `result`: name of its ConfigMap, empty where
+    there is none; `unready`: why it never started, if it didn't."""
     reason, met = outcome_of(verdict)
     message = "; ".join(r.message for r in verdict.reasons)
     ready = of_test(test, Type.RUNNERS_READY, "True", Reason.READY, "they were")
@@ -92,7 +93,8 @@ def concluded(
         of_test(test, Type.SUCCEEDED, "True" if reason == Reason.PASSED else "False", reason, message),
         of_test(test, Type.THRESHOLDS_MET, *met, message),
     ]
-    record = {"run": test.run, "reason": str(reason), "completionTime": now, "result": result}
+    record: dict[str, Any] = {"run": test.run, "reason": str(reason), "completionTime": now}
+    record |= {"result": result} if result else {}
     record |= {"trigger": test.status["trigger"]} if test.status.get("trigger") else {}
     summary = figures.get("summary", {})
     record |= {field: summary[field] for field in ("rps", "p95", "errors") if field in summary}
@@ -102,7 +104,7 @@ def concluded(
         **figures,
         "planHash": plan_hash[:64],
         "completionTime": now,
-        "resultRef": {"kind": "ConfigMap", "name": result},
+        "resultRef": {"kind": "ConfigMap", "name": result} if result else None,
         "history": history(test, record),
         **with_conditions(test, [*spec_conditions(test, None), *last, *summary_of(test, last, None)], now),
     }
@@ -137,4 +139,4 @@ def differs(status: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
 def never_planned(test: LoadTestFacts, message: str, now: str) -> Status:
     """The patch that ends a run of which there isn't even a plan."""
     verdict = Verdict(result="Inconclusive", reasons=(VerdictReason(code="NotStarted", message=message),))
-    return {**concluded(test, verdict, {}, "", "", now), "resultRef": None, "planHash": None}
+    return {**concluded(test, verdict, {}, "", "", now), "planHash": None}
