@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from slipstream_loadtest.judged.thresholds import ThresholdRow
 from slipstream_loadtest.judged.verdict import Reason, Verdict, judge
 from slipstream_loadtest.measured.merge import gather
 from slipstream_loadtest.measured.result import Known
@@ -63,7 +64,8 @@ def stored(plan: Plan, document: str) -> Outcome:
     """The outcome of a result that was stored before a restart: what the status shows of it is in the document."""
     read = json.loads(document)
     reasons = tuple(msgspec.convert(reason, Reason) for reason in read["reasons"])
-    verdict = Verdict(result=read["result"], reasons=reasons)
+    rows = msgspec.convert(read.get("thresholds") or (), tuple[ThresholdRow, ...])
+    verdict = Verdict(result=read["result"], reasons=reasons, thresholds=rows)
     return Outcome(verdict, dict(read["status"]), document, plan_hash(plan))
 
 

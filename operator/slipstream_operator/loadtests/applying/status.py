@@ -16,15 +16,18 @@ from slipstream_operator.loadtests.applying.conditions import (
     queued,
     spec_conditions,
     summary_of,
+    thresholds_met,
     with_conditions,
+    words,
 )
 from slipstream_operator.loadtests.deciding.actions import BeginRun, Decision
 from slipstream_operator.loadtests.facts import LoadTestFacts
 
-RUN_FIELDS: Final = ("summary", "stages", "thresholds", "comparison", "resultRef", "startTime", "completionTime", "planHash")
+RUN_FIELDS: Final = ("summary", "reasons", "stages", "thresholds", "comparison", "resultRef", "startTime", "completionTime", "planHash")
 LIVE_FIELDS: Final = ("progress", "sidecars")
 KEPT_FIELDS: Final = (*RUN_FIELDS, *LIVE_FIELDS)
 MAX_POLICIES: Final = 32
+MAX_REASONS: Final = 16
 Status = dict[str, Any]
 
 
@@ -83,18 +86,18 @@ def concluded(
 ) -> Status:
     """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status; `result`: name of its ConfigMap, empty where
     there is none; `unready`: why it never started, if it didn't."""
-    reason, met = outcome_of(verdict)
-    message = "; ".join(r.message for r in verdict.reasons)
+    reason, message, codes = outcome_of(verdict), words(verdict), list(dict.fromkeys(r.code for r in verdict.reasons))
     ready = of_test(test, Type.RUNNERS_READY, "True", Reason.READY, "they were")
     if not test.status.get("startTime"):
         ready = of_test(test, Type.RUNNERS_READY, "False", unready, message)
     last = [
         ready,
         of_test(test, Type.SUCCEEDED, "True" if reason == Reason.PASSED else "False", reason, message),
-        of_test(test, Type.THRESHOLDS_MET, *met, message),
+        of_test(test, Type.THRESHOLDS_MET, *thresholds_met(verdict)),
     ]
     record: dict[str, Any] = {"run": test.run, "reason": str(reason), "completionTime": now}
     record |= {"result": result} if result else {}
+    record |= {"code": codes[0]} if verdict.result == "Inconclusive" else {}
     record |= {"trigger": test.status["trigger"]} if test.status.get("trigger") else {}
     summary = figures.get("summary", {})
     record |= {field: summary[field] for field in ("rps", "p95", "errors") if field in summary}
@@ -102,6 +105,7 @@ def concluded(
         **dict.fromkeys(KEPT_FIELDS),
         "startTime": test.status.get("startTime"),
         **figures,
+        "reasons": codes[:MAX_REASONS],
         "planHash": plan_hash[:64],
         "completionTime": now,
         "resultRef": {"kind": "ConfigMap", "name": result} if result else None,
