@@ -13,7 +13,7 @@ from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.report.model import Report
 
-CONFIG_MAP_BYTES: Final = 900_000  # a ConfigMap holds 1 MiB in all; beside the report the operator stores up to 64 kB of status
+CONFIG_MAP_BYTES: Final = 900_000  # a ConfigMap holds 1 MiB in all; the operator, which stores more beside the report, gives less
 
 
 def plain(report: Report) -> dict[str, Any]:
