@@ -66,7 +66,9 @@ def plan_of(target: GatedTarget) -> Plan:
 async def until(true: Callable[[], bool]) -> None:
     """At most ten seconds."""
     async with asyncio.timeout(10):
-        while not true():
+        while True:
+            if true():
+                return
             await asyncio.sleep(0.01)
 
 
