@@ -9,7 +9,10 @@ from slipstream_api.cel import duration
 from slipstream_api.rules.rule import Rule, Value, count, one_of
 
 _KIND: Final = "LoadTest"
-KEPT_OVER_TIME: Final = ("errors.percent", "dropped.percent", "wrong.count", "throughput", "target.memory")  # besides latency.*
+KEPT_OVER_TIME: Final = (
+    *("errors.percent", "dropped.percent", "wrong.count", "throughput"),
+    *("cache.hitPercent", "connections.reusePercent", "target.memory"),
+)  # besides latency.*
 _HEADER: Final = r"^[-!#$%&*+.^_`|~0-9A-Za-z]{1,128}$"
 
 

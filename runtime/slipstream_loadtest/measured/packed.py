@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from slipstream_loadtest.measured.result import RESULT_VERSION, Result
+from slipstream_loadtest.measured.result import READABLE_RESULTS, Result
 
 MAX_UNPACKED: Final = 64 << 20  # bytes: users may write ConfigMaps, so nothing in one is believed
 
@@ -27,6 +27,6 @@ def unpacked(text: str) -> Result:
         found = msgspec.json.decode(data, type=Result)
     except (ValueError, zlib.error, msgspec.MsgspecError) as error:
         raise NotPacked(str(error)) from None
-    if found.version != RESULT_VERSION:
-        raise NotPacked(f"it is of version {found.version}, this one reads {RESULT_VERSION}")
+    if found.version not in READABLE_RESULTS:
+        raise NotPacked(f"it is of version {found.version}, this one reads {sorted(READABLE_RESULTS)}")
     return found
