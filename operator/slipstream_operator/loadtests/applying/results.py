@@ -12,6 +12,7 @@ import msgspec
 
 from slipstream_api.conditions import Reason
 from slipstream_loadtest.judged.alike import unlike
+from slipstream_loadtest.measured.packed import unpacked
 from slipstream_loadtest.measured.part import TimingsPart
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan, decode_plan
@@ -24,7 +25,6 @@ from slipstream_operator.loadtests.judging import Baseline
 
 log = logging.getLogger(__name__)
 MAX_MEASURED: Final = 600_000  # bytes in base64: leaves the document, which gets what is left, half of the ConfigMap
-MAX_UNPACKED: Final = 64 << 20  # bytes: users may write ConfigMaps, so nothing in one is believed
 
 
 class Results:
@@ -97,11 +97,9 @@ def packed(result: Result) -> str:
 def read(result: Object, plan: Object) -> Baseline | None:
     """Back from the ConfigMaps; None for what isn't a result, or not one of this version."""
     try:
-        inflater = zlib.decompressobj()
-        data = inflater.decompress(base64.b64decode(result["binaryData"][MEASURED_FILE], validate=True), MAX_UNPACKED)
         known: Plan = decode_plan(plan["data"][PLAN_FILE])
-        return known, msgspec.json.decode(data, type=Result)
-    except (KeyError, ValueError, zlib.error, msgspec.MsgspecError) as error:
+        return known, unpacked(result["binaryData"][MEASURED_FILE])
+    except (KeyError, ValueError, msgspec.MsgspecError) as error:
         log.warning("%s can't be compared with: %r", result["metadata"]["name"], error)
         return None
 
