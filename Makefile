@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test fuzz lint compile test-compiled e2e bench bench-loadtest soak images crds lock cluster-up cluster-down clean
+.PHONY: help setup demo test fuzz lint compile parsers test-compiled fuzz-compiled sanitize e2e bench bench-loadtest soak images crds lock cluster-up cluster-down clean
 
 help: ## this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -52,9 +52,31 @@ compile: $(STAMP) ## optional: the hot modules compiled with mypyc, scanner and 
 	rm -rf build/compiled build/compile
 	SLIPSTREAM_COMPILE=1 $(BIN)/python setup.py --quiet build --build-base build/compile --build-lib build/compiled
 
-test-compiled: compile ## the data path's tests, on the compiled modules
+# The parsers compiled, the connections that feed them as ordinary Python: their parties here are tests', and nothing interpreted inherits from
+# what is compiled.
+parsers: compile
+	rm -rf build/parsers
+	cp -r build/compiled build/parsers
+	rm build/parsers/slipstream_runtime/proxy/*.so
+	$(BIN)/python -c 'import sys; sys.path.insert(0, "build/parsers"); from slipstream_runtime.http import chunks, scanner; assert chunks.__file__.endswith(".so"), chunks.__file__; assert scanner.SCANNER == "c", scanner.SCANNER'
+
+CORPORA := $(addprefix tests/property/test_http_, corpus.py differential.py fuzzing.py remembered.py)
+test-compiled: parsers ## the data path's tests, on the compiled modules; the corpora of framing attacks, on the compiled parsers
 	$(BIN)/python -c 'import sys; sys.path.insert(0, "build/compiled"); from slipstream_runtime.proxy import client; assert client.__file__.endswith(".so"), client.__file__; from slipstream_runtime.http import scanner; assert scanner.SCANNER == "c", scanner.SCANNER; from slipstream_runtime.wire import wires; assert wires.WIRES == "c", wires.WIRES'
 	$(BIN)/python -m pytest -o pythonpath="build/compiled ." tests/unit/slipstream_runtime tests/integration/datapath tests/compiled
+	$(BIN)/python -m pytest -o pythonpath="build/parsers ." $(CORPORA)
+
+COMPILED_FUZZ_SECONDS ?= 30
+fuzz-compiled: parsers ## the same mutations, on the compiled parsers and the scanner in C, for COMPILED_FUZZ_SECONDS
+	PYTHONPATH=build/parsers:. $(BIN)/python -m tests.property.http_fuzz $(COMPILED_FUZZ_SECONDS)
+
+# Python's own allocator would hide what is behind an object's end. Leaks are the fuzzer's: an interpreter never frees all.
+SANITIZED := PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$(cc -print-file-name=libasan.so) $$(cc -print-file-name=libubsan.so)"
+sanitize: $(STAMP) ## the parts in C, built to find their own errors (gcc's ASan and UBSan): their tests, the corpora and 20 s of mutations
+	rm -rf build/sanitized build/sanitize
+	SLIPSTREAM_COMPILE=c SLIPSTREAM_SANITIZE=1 $(BIN)/python setup.py --quiet build --build-base build/sanitize --build-lib build/sanitized
+	$(SANITIZED) $(BIN)/python -m pytest -o pythonpath="build/sanitized ." tests/compiled $(filter-out %/test_http_fuzzing.py, $(CORPORA))
+	$(SANITIZED) PYTHONPATH=build/sanitized:. $(BIN)/python -m tests.property.http_fuzz 20
 
 bench: $(STAMP) ## side-by-side benchmarks, each prints a ratio to a peer measured in the same run; BENCH_ARGS: --only, --json
 	$(BIN)/python bench/run.py $(BENCH_ARGS)

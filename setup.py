@@ -1,5 +1,5 @@
-"""The optional build of the hot modules with mypyc and of the parts in C, by SLIPSTREAM_COMPILE=1; without it the package is pure
-Python, and complete."""
+"""The optional build of the hot modules with mypyc and of the parts in C, by SLIPSTREAM_COMPILE=1, of those in C alone by
+SLIPSTREAM_COMPILE=c; without it the package is pure Python, and complete."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ def extensions() -> list[object]:
     """The compiled modules; needs mypy and a C compiler."""
     from mypyc.build import mypycify
 
-    return [
-        *mypycify(["--config-file", str(ROOT / "pyproject.toml"), *HOT, f"{RUNTIME}/observe/figures.py"], opt_level="3"),
-        in_c("http._lines"),
-        *([in_c("wire._wire")] if sys.platform == "linux" else []),
-    ]
+    return [*mypycify(["--config-file", str(ROOT / "pyproject.toml"), *HOT, f"{RUNTIME}/observe/figures.py"], opt_level="3"), *parts_in_c()]
+
+
+def parts_in_c() -> list[object]:
+    """Those in C; needs a C compiler alone."""
+    return [in_c("http._lines"), *([in_c("wire._wire")] if sys.platform == "linux" else [])]
 
 
 def in_c(name: str) -> Extension:
@@ -61,4 +62,6 @@ def in_c(name: str) -> Extension:
     )
 
 
-setup(ext_modules=extensions() if os.environ.get("SLIPSTREAM_COMPILE") == "1" else [])
+BUILDS = {"1": extensions, "c": parts_in_c}
+build = BUILDS.get(os.environ.get("SLIPSTREAM_COMPILE", ""))
+setup(ext_modules=build() if build else [])

@@ -66,6 +66,7 @@ class Reason(StrEnum):
     PARTIALLY_ENFORCED = "PartiallyEnforced"
     # Warning
     NOT_ENFORCED = "NotEnforced"
+    NEVER_TAKEN = "NeverTaken"
     # Ready
     READY = "Ready"
     # RunnersReady
@@ -90,6 +91,10 @@ class Reason(StrEnum):
     RUNNING = "Running"
     PASSED = "Passed"
     THRESHOLDS_FAILED = "ThresholdsFailed"
+    REGRESSED = "Regressed"
+    ISOLATION_BROKEN = "IsolationBroken"
+    MEMORY_GROWS = "MemoryGrows"
+    DEGRADES = "Degrades"
     INCONCLUSIVE = "Inconclusive"
     ABORTED = "Aborted"
     # ThresholdsMet
@@ -109,7 +114,7 @@ POLICY_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
     ),
     Type.PROGRAMMED: frozenset({R.PROGRAMMED, R.PROGRESSING, R.REJECTED, R.PODS_UNREACHABLE, R.NO_PODS, R.PENDING}),
     Type.ENFORCED: frozenset({R.ENFORCED, R.SHADOWED, R.DISABLED, R.OVERRIDDEN, R.PARTIALLY_ENFORCED}),
-    Type.WARNING: frozenset({R.NOT_ENFORCED}),
+    Type.WARNING: frozenset({R.NOT_ENFORCED, R.NEVER_TAKEN}),
 }
 LOADTEST_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
     Type.ACCEPTED: frozenset({R.ACCEPTED, R.INVALID}),
@@ -120,7 +125,8 @@ LOADTEST_REASONS: Final[Mapping[Type, frozenset[Reason]]] = {
         | {R.OUT_OF_MEMORY, R.EVICTED, R.RUNNER_ENDED}
     ),
     Type.SUCCEEDED: frozenset(
-        {R.PENDING, R.QUEUED, R.STARTING, R.RUNNING, R.PASSED, R.THRESHOLDS_FAILED, R.INCONCLUSIVE, R.ABORTED, R.INVALID}
+        {R.PENDING, R.QUEUED, R.STARTING, R.RUNNING, R.PASSED, R.INCONCLUSIVE, R.ABORTED, R.INVALID}
+        | {R.THRESHOLDS_FAILED, R.REGRESSED, R.ISOLATION_BROKEN, R.MEMORY_GROWS, R.DEGRADES}
     ),
     Type.THRESHOLDS_MET: frozenset({R.ALL_PASSED, R.FAILED, R.INCONCLUSIVE, R.NO_DATA, R.PENDING}),
     Type.SUSPENDED: frozenset({R.SUSPENDED}),

@@ -18,6 +18,7 @@ SCHEMA_VERSION = 1
 
 Mode = Literal["Enforce", "Shadow"]
 BreakerMode = Literal["Enforce", "Shadow", "ForcedOpen", "ForcedClosed"]
+Cause = Literal["CircuitOpen", "Overload", "Connect", "Timeout", "Reset", "UpstreamStatus"]  # why an upstream's answer isn't to be had
 PathKind = Literal["Exact", "Template", "Prefix", "All"]
 
 
@@ -150,6 +151,7 @@ class Fallback(Part, frozen=True, kw_only=True):
     """One step of the chain that answers when the upstream can't: tried in order, first applicable one wins."""
 
     type: Literal["StaleCache", "Static", "FailFast", "Upstream"]
+    causes: tuple[Cause, ...] = ()  # empty: all
     pool: str = ""  # with Upstream: another pool of the same RuntimeConfig
     status: int = 503
     body: str = ""

@@ -1,11 +1,16 @@
-"""Whether fallbacks to other pools lead anywhere: to a pool that is there, and never back. Pure; for the compiler and for sidecars."""
+"""Whether steps of fallback chains can be taken: each at all, and to other pools only to those that are there, and never back. Pure; for
+the compiler and for sidecars."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, get_args
 
-from slipstream_api.config import Pool
+from slipstream_api.config import Cause, Pool
+
+_ALWAYS: Final = ("Static", "FailFast")  # these need nothing but a cause
+_ANSWERED: Final = "UpstreamStatus"  # what the upstream did say is replaced by another answer, never by a text
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +51,20 @@ def _leads(ways: dict[str, set[str]], start: str, end: str) -> bool:
             seen.add(here)
             ahead += ways[here]
     return False
+
+
+def never_taken(steps: Iterable[tuple[str, Collection[str]]]) -> tuple[tuple[str, str], ...]:
+    """(type, why) of the steps of one chain, each given as (type, causes, none for all), whose turn never comes."""
+    open_causes = set(get_args(Cause))  # those that no step before has answered for good
+    found = []
+    for type_, causes in steps:
+        own = set(causes or get_args(Cause))
+        if type_ in _ALWAYS:
+            own.discard(_ANSWERED)
+        if not own:
+            found.append((type_, "an answer that the upstream gave is replaced by StaleCache and Upstream only"))
+        elif own.isdisjoint(open_causes):
+            found.append((type_, "a step before it answers whenever it could"))
+        if type_ in _ALWAYS:
+            open_causes -= own
+    return tuple(found)

@@ -50,6 +50,8 @@ class Connections(Part, frozen=True, kw_only=True):
     pending: int = 0
     max: int = 0
     opened_total: int = 0
+    failed_total: int = 0  # attempts to connect
+    lost_total: int = 0  # closed by the upstream while idle
     evicted_total: int = 0  # closed while idle, to make room for another pool
     requests_total: int = 0  # requests served over connections: reuse = 1 - opened / requests
 
@@ -69,6 +71,8 @@ class CacheFigures(Part, frozen=True, kw_only=True):
     refreshed: int = 0  # in the background, while a stale answer was served
     would_stale: int = 0  # Shadow: hits that would have differed from the upstream's answer
     would_leak: int = 0  # Shadow: the same, with an answer to another caller
+    stored: int = 0
+    rejected: int = 0  # answers that weren't stored, since they mustn't be or don't fit
     entries: int = 0
     bytes: int = 0
     evictions: int = 0
@@ -79,8 +83,11 @@ class CircuitState(Part, frozen=True, kw_only=True):
     rule: str
     operation: str = ""
     state: Literal["Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed"] = "Closed"
+    operations: tuple[str, ...] = ()  # that it judges, of those that were asked for since the configuration came into force
     shadow: bool = False
     trips_total: int = 0
+    refused_total: int = 0  # calls
+    would_refuse_total: int = 0  # calls that went through since the rule is in Shadow
     since_ms: int = 0  # how long it has been in this state
 
 
@@ -92,6 +99,9 @@ class PoolStatus(Part, frozen=True, kw_only=True):
     circuits: tuple[CircuitState, ...] = ()
     requests_total: int = 0
     errors_total: int = 0
+    failures: dict[str, int] = {}  # those of errors_total by reason (X-Slipstream-Reason)
+    cancelled_total: int = 0  # requests whose client left first
+    resent_total: int = 0  # requests that were sent again since an idle connection proved closed
 
 
 class ListenerStatus(Part, frozen=True, kw_only=True):

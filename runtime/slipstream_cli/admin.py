@@ -39,14 +39,24 @@ def get(path: Path, url: str, query: dict[str, str] | None = None, headers: dict
 
 def body(path: Path, url: str, query: dict[str, str] | None = None, headers: dict[str, str] | None = None) -> bytes:
     """As `get`, whatever the answer is made of."""
+    return _ask(path, "GET", f"{url}?{urlencode(query)}" if query else url, headers or {}, None)
+
+
+def post(path: Path, url: str, value: Any) -> Any:
+    """The JSON answer of a POST of JSON; raises as `get`."""
+    data = json.dumps(value).encode()
+    return json.loads(_ask(path, "POST", url, {"content-type": "application/json", "content-length": str(len(data))}, data))
+
+
+def _ask(path: Path, method: str, target: str, headers: dict[str, str], data: bytes | None) -> bytes:
     connection = _UnixConnection(path)
     try:
-        connection.putrequest("GET", f"{url}?{urlencode(query)}" if query else url, skip_accept_encoding=True)  # no field of our own
-        for name, value in (headers or {}).items():
+        connection.putrequest(method, target, skip_accept_encoding=True)  # no field of our own
+        for name, value in headers.items():
             connection.putheader(name, value)
-        connection.endheaders()
+        connection.endheaders(data)
         answer = connection.getresponse()
-        data = answer.read()
+        found = answer.read()
     except (FileNotFoundError, ConnectionRefusedError):
         raise NotRunning(
             f"no `slipstream run` at {path}: start one with `slipstream run -f manifests/samples`, or name its socket with --socket"
@@ -58,8 +68,8 @@ def body(path: Path, url: str, query: dict[str, str] | None = None, headers: dic
     finally:
         connection.close()
     if answer.status != 200:
-        raise ValueError(_words(data) or f"HTTP {answer.status}")
-    return data
+        raise ValueError(_words(found) or f"HTTP {answer.status}")
+    return found
 
 
 def _words(body: bytes) -> str:

@@ -30,6 +30,7 @@ def version() -> None:
 
 def register() -> None:
     """Adds the subcommands, in the order in which a newcomer meets them."""
+    from slipstream_cli.by_hand import circuit, invalidate
     from slipstream_cli.demo.command import demo
     from slipstream_cli.inspect import explain, status
     from slipstream_cli.loadtest import loadtest
@@ -38,7 +39,7 @@ def register() -> None:
     from slipstream_cli.top import top
     from slipstream_cli.validate import validate
 
-    for command in (demo, run, validate, loadtest, report, compare, explain, status, top):
+    for command in (demo, run, validate, loadtest, report, compare, explain, status, top, circuit, invalidate):
         app.command()(command)
 
 

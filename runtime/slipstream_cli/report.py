@@ -14,7 +14,8 @@ from slipstream_loadtest.report.against import Unlike, against
 from slipstream_loadtest.report.model import Report
 from slipstream_loadtest.report.text import as_text, comparison_table
 
-Place = Annotated[str, typer.Argument(metavar="FILE|loadtest/NAME", help="A file of --report, or a LoadTest whose last result is meant.")]
+PLACE_HELP = "A file of --report; or a LoadTest, whose last result is meant, or that of a run."
+Place = Annotated[str, typer.Argument(metavar="FILE|loadtest/NAME[/RUN]", help=PLACE_HELP)]
 Namespace = Annotated[str, typer.Option("-n", "--namespace", help="Where the LoadTest is; kubectl's default if not given.")]
 Context = Annotated[str, typer.Option("--context", help="Which cluster of the kubeconfig.")]
 Html = Annotated[Path | None, typer.Option("--html", help="Where to write one page for people, with charts.")]
@@ -31,7 +32,8 @@ def report(
     namespace: Namespace = "",
     context: Context = "",
 ) -> None:
-    """Shows a stored result again, and writes it in other formats. loadtest/NAME is read from the cluster, by kubectl.
+    """Shows a stored result again, and writes it in other formats. loadtest/NAME (the last run) and
+    loadtest/NAME/RUN are read from the cluster, by kubectl.
 
     Exit codes: those of the run: 0 Passed; 99 Failed; 3 Inconclusive; 130 aborted; 2 usage, or there is no result.
 
@@ -58,7 +60,7 @@ def compare(
 
     Exit codes: 0 nothing got worse; 99 something did; 3 it can't be told, e.g. of too few repeats; 2 usage, or unlike loads.
 
-    Example: slipstream compare before.json after.json
+    Example: slipstream compare loadtest/memory/3 loadtest/memory/4
     """
     cluster = Cluster(namespace, context)
     before, after = _load(baseline, cluster), _load(candidate, cluster)

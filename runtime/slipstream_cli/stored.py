@@ -1,4 +1,4 @@
-"""Finds a stored report: in a file, or by kubectl in the ConfigMap of a LoadTest's last result. Shows nothing."""
+"""Finds a stored report: in a file, or by kubectl in the ConfigMaps of a LoadTest's runs. Shows nothing."""
 
 from __future__ import annotations
 
@@ -10,10 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
+
+from slipstream_loadtest.measured.packed import NotPacked, unpacked
+from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.plan.model import Plan, decode_plan
+from slipstream_loadtest.report.bounded import PLAN_DATA, completed
 from slipstream_loadtest.report.document import NoReport, read_report
 from slipstream_loadtest.report.model import Report
 
 RESULT_FILE: Final = "result.json"
+MEASURED_FILE: Final = "measured"  # in binaryData, beside it
+PLAN_FILE: Final = "plan.json"  # in the plan's ConfigMap
 KUBECTL_TIMEOUT: Final = 30.0
 PREFIXES: Final = ("loadtest/", "loadtests/", "lt/")
 
@@ -48,9 +56,15 @@ class Cluster:
 
 
 def load_report(place: str, cluster: Cluster) -> Report:
-    """The report at `place`, a file or loadtest/NAME. Raises NotFound."""
+    """The report at `place`: a file, loadtest/NAME for its last result, or loadtest/NAME/RUN. Raises NotFound."""
     name = next((place.removeprefix(prefix) for prefix in PREFIXES if place.startswith(prefix)), "")
-    text = _of_load_test(name, cluster) if name and not Path(place).exists() else _of_file(Path(place))
+    if not name or Path(place).exists():
+        return _read(place, _of_file(Path(place)))
+    name, _, run = name.partition("/")
+    return _of_load_test(place, name, run, cluster)
+
+
+def _read(place: str, text: str | bytes) -> Report:
     try:
         return read_report(text)
     except NoReport as error:
@@ -64,14 +78,49 @@ def _of_file(file: Path) -> bytes:
         raise NotFound(f"{file}: {error.strerror}") from None
 
 
-def _of_load_test(name: str, cluster: Cluster) -> str:
+def _of_load_test(place: str, name: str, run: str, cluster: Cluster) -> Report:
+    """Out of the ConfigMap of the result; what is too large for the document lies beside it, and in the plan's."""
     test = cluster.get("loadtests.slipstream.dev", name)
-    status: Mapping[str, Any] = test.get("status") or {}
-    result = (status.get("resultRef") or {}).get("name")
-    if not result:
-        raise NotFound(f"loadtest/{name} has no result yet: wait until `kubectl get loadtest {name}` shows one")
-    namespace = (test.get("metadata") or {}).get("namespace", cluster.namespace)
-    data = Cluster(namespace, cluster.context).get("configmap", str(result)).get("data") or {}
-    if RESULT_FILE not in data:
+    result = _result_of(name, run, test.get("status") or {})
+    there = Cluster((test.get("metadata") or {}).get("namespace", cluster.namespace), cluster.context)
+    found = there.get("configmap", result)
+    text = (found.get("data") or {}).get(RESULT_FILE)
+    if text is None:
         raise NotFound(f"configmap/{result} has no {RESULT_FILE}: it isn't the result of a load test")
-    return str(data[RESULT_FILE])
+    report = _read(place, str(text))
+    return completed(report, _measured(found), _plan(report, result, there))
+
+
+def _result_of(name: str, run: str, status: Mapping[str, Any]) -> str:
+    """Name of the ConfigMap of the last result, or of that run's. Raises NotFound with the runs that there are."""
+    last = str((status.get("resultRef") or {}).get("name") or "")
+    if not run:
+        if not last:
+            raise NotFound(f"loadtest/{name} has no result yet: wait until `kubectl get loadtest {name}` shows one")
+        return last
+    known = {str(record.get("run")): str(record["result"]) for record in status.get("history") or () if record.get("result")}
+    known |= {str(status.get("run")): last} if last else {}
+    if run not in known:
+        others = f"it has those of {', '.join(sorted(known, key=int))}" if known else "it has none yet"
+        raise NotFound(f"loadtest/{name} has no result of run {run}: {others}")
+    return known[run]
+
+
+def _measured(found: Mapping[str, Any]) -> Result | None:
+    """What lies beside the document; None where nothing does, or not of this version."""
+    text = (found.get("binaryData") or {}).get(MEASURED_FILE)
+    try:
+        return unpacked(str(text)) if text else None
+    except NotPacked:
+        return None
+
+
+def _plan(report: Report, result: str, there: Cluster) -> Plan | None:
+    """Asked for only where the document lacks it; one that is gone, or of another version, leaves the report as it is."""
+    if report.plan is not None and PLAN_DATA not in report.omitted:
+        return None
+    try:
+        stored = there.get("configmap", result.removesuffix("-result") + "-plan")
+        return decode_plan(str((stored.get("data") or {})[PLAN_FILE]))
+    except (NotFound, KeyError, ValueError, msgspec.MsgspecError):
+        return None

@@ -25,22 +25,24 @@ SHORTEST = 0.1  # seconds; looking costs the data path a millisecond or so
 def top(
     interval: Annotated[float, typer.Option("--interval", metavar="SECONDS", help="Time between two looks.")] = 2.0,
     once: Annotated[bool, typer.Option("--once", help="One look over one interval, then end.")] = False,
-    output: Annotated[str, typer.Option("-o", "--output", help="text, or json with --once")] = "text",
+    output: Annotated[str, typer.Option("-o", "--output", help="text, or json: one look, for a script")] = "text",
     socket: Socket = None,
 ) -> None:
     """Shows live what a running `slipstream run` does: requests, errors, hits, p95, connections and circuits, per second.
 
+    Of each pool, and of its operations: method and path of the most specific rule that matched, the 20 busiest (with -o json all of them).
     Figures are of the last interval, not since the start as in `slipstream status`. P95 is estimated from the histogram's buckets; a hit
     counts as shorter than its first bound. Where nobody looks at a terminal, each interval's tables are printed below each other.
 
-    Ctrl-C ends it. Exit codes: 0 ended, 2 usage or nothing runs, 130 Ctrl-C before the one look of --once.
+    With --once, and with -o json, it looks twice, the interval apart, shows what happened between, and ends.
+
+    Ctrl-C ends it. Exit codes: 0 ended, 2 usage or nothing runs, 130 Ctrl-C before the one look of --once or -o json.
 
     Example: slipstream top --interval 1
     """
     if output not in ("text", "json"):
         fail(f"-o {output}: write text or json")
-    if output == "json" and not once:
-        fail("-o json: add --once")
+    once = once or output == "json"
     if not SHORTEST <= interval <= 3_600:
         fail(f"--interval {interval:g}: write seconds, at least {SHORTEST:g}")
     place: Path = socket or admin.default_socket()

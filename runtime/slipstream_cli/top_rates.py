@@ -6,37 +6,29 @@ A counter that went back began anew, with its process or with its pool: what it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
 from typing import Any
 
 import msgspec
 
 from slipstream_api.sidecar import CacheFigures, CircuitState, PoolStatus, SidecarStatus
+from slipstream_cli.top_durations import Buckets, Figures, Quantile, fell, quantile, since
+from slipstream_cli.top_operations import OperationRates, OperationSample, operations
+
+__all__ = ["Buckets", "Quantile", "quantile", "since"]
 
 HISTOGRAM = "slipstream_request_seconds"
-Buckets = tuple[tuple[float, float], ...]  # (upper bound in seconds, requests up to it), the last bound is infinite
+HITS = "slipstream_hits"
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One look: the status, and each pool's durations."""
+    """One look: the status, and each pool's durations: of all its operations together, and of each."""
 
     status: SidecarStatus
     durations: dict[str, Buckets]
+    operations: dict[str, dict[str, OperationSample]] = {}
 
 
-class _Figures(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """Base of what `-o json` shows."""
-
-
-class Quantile(_Figures, frozen=True, kw_only=True):
-    """A duration in milliseconds, known to be within its bucket; `estimate` is on the line between the bounds."""
-
-    estimate: float
-    above: float
-    to: float | None  # None: longer than the last bound
-
-
-class CacheRates(_Figures, frozen=True, kw_only=True):
+class CacheRates(Figures, frozen=True, kw_only=True):
     """Of one CachePolicy on one pool. `hit_ratio`: None where nothing was asked for."""
 
     policy: str
@@ -49,7 +41,7 @@ class CacheRates(_Figures, frozen=True, kw_only=True):
     bytes: int
 
 
-class CircuitNow(_Figures, frozen=True, kw_only=True):
+class CircuitNow(Figures, frozen=True, kw_only=True):
     """One circuit; `trips`: how often it opened since the look before."""
 
     policy: str
@@ -61,7 +53,7 @@ class CircuitNow(_Figures, frozen=True, kw_only=True):
     trips: int
 
 
-class PoolRates(_Figures, frozen=True, kw_only=True):
+class PoolRates(Figures, frozen=True, kw_only=True):
     """One pool."""
 
     name: str
@@ -78,9 +70,10 @@ class PoolRates(_Figures, frozen=True, kw_only=True):
     reuse_ratio: float | None
     cache: tuple[CacheRates, ...]
     circuits: tuple[CircuitNow, ...]
+    operations: tuple[OperationRates, ...] = ()
 
 
-class Rates(_Figures, frozen=True, kw_only=True):
+class Rates(Figures, frozen=True, kw_only=True):
     """Everything, over `seconds`."""
 
     seconds: float
@@ -96,16 +89,28 @@ def read(status: Any, metrics: str) -> Sample:
     """A sample from the answers of /status and /metrics; raises msgspec.ValidationError for a status that isn't one."""
     from prometheus_client.parser import text_string_to_metric_families  # takes a while to import, which no other command needs
 
-    durations: dict[str, dict[float, float]] = {}  # of all operations of a pool together
+    buckets: dict[tuple[str, str], dict[float, float]] = {}  # by pool and operation
+    hits: dict[tuple[str, str], float] = {}
     for family in text_string_to_metric_families(metrics):
-        if family.name == HISTOGRAM:
+        if family.name in (HISTOGRAM, HITS):
             for found in family.samples:
+                labels = found.labels
                 if found.name == f"{HISTOGRAM}_bucket":
-                    bound, buckets = float(found.labels["le"]), durations.setdefault(found.labels["pool"], {})
-                    buckets[bound] = buckets.get(bound, 0.0) + found.value
+                    buckets.setdefault((labels["pool"], labels["operation"]), {})[float(labels["le"])] = found.value
+                elif found.name == f"{HITS}_total":
+                    hits[labels["pool"], labels["operation"]] = found.value
+    by_pool: dict[str, dict[str, OperationSample]] = {}
+    together: dict[str, dict[float, float]] = {}
+    for (pool, operation), counts in buckets.items():
+        durations = tuple(sorted(counts.items()))
+        by_pool.setdefault(pool, {})[operation] = OperationSample(hits=hits.get((pool, operation), 0.0), durations=durations)
+        whole = together.setdefault(pool, {})
+        for bound, count in durations:
+            whole[bound] = whole.get(bound, 0.0) + count
     return Sample(
         status=msgspec.convert(status, SidecarStatus),
-        durations={pool: tuple(sorted(buckets.items())) for pool, buckets in durations.items()},
+        durations={pool: tuple(sorted(counts.items())) for pool, counts in together.items()},
+        operations=by_pool,
     )
 
 
@@ -117,9 +122,11 @@ def rates(before: Sample, after: Sample, seconds: float) -> Rates:
     for pool in after.status.pools:
         old, now = before.durations.get(pool.name, ()), after.durations.get(pool.name, ())
         earlier = known.get(pool.name)
-        if earlier is None or _anew(earlier, pool) or any(b > a for (_, b), (_, a) in zip(old, now, strict=False)):
-            earlier, old = PoolStatus(name=pool.name), ()
-        pools.append(_pool(earlier, pool, quantile(since(old, now), 0.95), seconds))
+        began = before.operations.get(pool.name, {})
+        if earlier is None or _anew(earlier, pool) or fell(old, now):
+            earlier, old, began = PoolStatus(name=pool.name), (), {}
+        each = operations(began, after.operations.get(pool.name, {}), pool.circuits, seconds)
+        pools.append(_pool(earlier, pool, quantile(since(old, now), 0.95), each, seconds))
     status = after.status
     return Rates(
         seconds=seconds,
@@ -132,28 +139,6 @@ def rates(before: Sample, after: Sample, seconds: float) -> Rates:
     )
 
 
-def since(before: Buckets, after: Buckets) -> Buckets:
-    """Requests of each bucket, no longer cumulative, that came in between; all of `after` where the bounds are others."""
-    earlier = dict(before) if [bound for bound, _ in before] == [bound for bound, _ in after] else {}
-    grown = [(bound, max(0.0, count - earlier.get(bound, 0.0))) for bound, count in after]
-    return tuple((bound, max(0.0, count - less)) for (_, less), (bound, count) in pairwise([(0.0, 0.0), *grown]))
-
-
-def quantile(buckets: Buckets, share: float) -> Quantile | None:
-    """Where `share` of the requests were done, as Prometheus' histogram_quantile; None without requests."""
-    total = sum(count for _, count in buckets)
-    if not total:
-        return None
-    wanted, passed, above = share * total, 0.0, 0.0
-    for bound, count in buckets:
-        if count and passed + count >= wanted:
-            if bound == float("inf"):
-                return Quantile(estimate=above * 1_000, above=above * 1_000, to=None)
-            return Quantile(estimate=(above + (bound - above) * (wanted - passed) / count) * 1_000, above=above * 1_000, to=bound * 1_000)
-        passed, above = passed + count, bound
-    raise AssertionError("the last bucket holds what the others don't")
-
-
 def _anew(before: PoolStatus, after: PoolStatus) -> bool:
     """A pool of that name with other connections: its upstream was changed, or it was gone in between."""
     return (
@@ -163,7 +148,7 @@ def _anew(before: PoolStatus, after: PoolStatus) -> bool:
     )
 
 
-def _pool(before: PoolStatus, after: PoolStatus, p95: Quantile | None, seconds: float) -> PoolRates:
+def _pool(before: PoolStatus, after: PoolStatus, p95: Quantile | None, each: tuple[OperationRates, ...], seconds: float) -> PoolRates:
     connections = after.connections
     opened = _grown(before.connections.opened_total, connections.opened_total)
     used = _grown(before.connections.requests_total, connections.requests_total)
@@ -183,6 +168,7 @@ def _pool(before: PoolStatus, after: PoolStatus, p95: Quantile | None, seconds: 
         reuse_ratio=max(0.0, 1.0 - opened / used) if used else None,
         cache=tuple(_cache(old, new, seconds) for old, new in pairs),
         circuits=tuple(_circuits(before.circuits, after.circuits)),
+        operations=each,
     )
 
 

@@ -7,21 +7,28 @@ from rich.text import Text
 
 from slipstream_cli.console import table
 from slipstream_cli.inspect import percent
+from slipstream_cli.top_operations import OperationRates, alarm
 from slipstream_cli.top_rates import CircuitNow, PoolRates, Quantile, Rates
 
+OPERATIONS_SHOWN = 20  # the busiest; a pool has up to 65
 CIRCUITS_SHOWN = 20  # a rule of scope Operation has up to hundreds, and those that aren't closed come first
 POOLS = ("POOL", "HEALTH", "REQ/S", "ERR/S", "HIT", "P95", "CIRCUITS")  # tables that fit in 80 columns
+OPERATIONS = ("POOL", "OPERATION", "REQ/S", "HIT", "P95", "CIRCUIT")
 CONNECTIONS = ("POOL", "IN USE", "IDLE", "WAITING", "OPENED/S", "REUSE")
 CACHES = ("POOL", "CACHE", "REQ/S", "HIT", "STALE/S", "BYPASS/S", "EVICT/S", "KEPT", "MIB")
 CIRCUITS = ("POOL", "CIRCUIT", "OPERATION", "STATE", "FOR", "TRIPS")
 
 
 def view(rates: Rates) -> RenderableType:
-    """Everything: a line about the process, then pools, connections, cache policies and circuits."""
+    """Everything: a line about the process, then pools, their operations, connections, cache policies and circuits."""
     parts: list[RenderableType] = [head(rates)]
     if rates.rejected:
         parts.append(Text(f"refused: {rates.rejected} (the configuration before it is in force)", style="red"))
     parts.append(table("", POOLS, [_pool(pool) for pool in rates.pools]))
+    if operations := _operations(rates.pools):
+        parts.append(table("", OPERATIONS, operations[:OPERATIONS_SHOWN]))
+        if len(operations) > OPERATIONS_SHOWN:
+            parts.append(Text(f"and {len(operations) - OPERATIONS_SHOWN} operations more, less busy"))
     parts.append(table("", CONNECTIONS, [_connections(pool) for pool in rates.pools]))
     if caches := [row for pool in rates.pools for row in _caches(pool)]:
         parts.append(table("", CACHES, caches))
@@ -86,6 +93,21 @@ def _pool(pool: PoolRates) -> tuple[str, ...]:
     )
 
 
+def _operations(pools: tuple[PoolRates, ...]) -> list[tuple[str, ...]]:
+    """The busiest of all pools first."""
+    found = sorted(((pool.name, each) for pool in pools for each in pool.operations), key=lambda item: -item[1].requests_per_second)
+    return [
+        (pool, each.operation, _rate(each.requests_per_second), percent(each.hit_ratio), quantile(each.p95), _judged(each))
+        for pool, each in found
+    ]
+
+
+def _judged(operation: OperationRates) -> str:
+    if operation.circuit is None:
+        return "-"
+    return f"{operation.circuit} (shadow)" if operation.shadow else operation.circuit
+
+
 def _connections(pool: PoolRates) -> tuple[str, ...]:
     return (
         pool.name,
@@ -100,7 +122,7 @@ def _connections(pool: PoolRates) -> tuple[str, ...]:
 def _summary(circuits: tuple[CircuitNow, ...]) -> str:
     """How many are in each state, like `1 Open, 4 Closed`; the more alarming first."""
     states = [circuit.state for circuit in circuits]
-    return ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states), key=_alarm)) or "-"
+    return ", ".join(f"{states.count(state)} {state}" for state in sorted(set(states), key=alarm)) or "-"
 
 
 def _caches(pool: PoolRates) -> list[tuple[str, ...]]:
@@ -122,7 +144,7 @@ def _caches(pool: PoolRates) -> list[tuple[str, ...]]:
 
 def _circuits(pools: tuple[PoolRates, ...]) -> list[tuple[str, ...]]:
     """Those that aren't closed first, else as they are configured."""
-    found = sorted(((pool.name, circuit) for pool in pools for circuit in pool.circuits), key=lambda item: _alarm(item[1].state))
+    found = sorted(((pool.name, circuit) for pool in pools for circuit in pool.circuits), key=lambda item: alarm(item[1].state))
     return [
         (
             pool,
@@ -134,7 +156,3 @@ def _circuits(pools: tuple[PoolRates, ...]) -> list[tuple[str, ...]]:
         )
         for pool, circuit in found
     ]
-
-
-def _alarm(state: str) -> int:
-    return ("Open", "ForcedOpen", "HalfOpen", "ForcedClosed", "Closed").index(state)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,20 +10,8 @@ from slipstream_api.compile import compile  # noqa: A004 - the word of the desig
 from slipstream_api.config import Pool
 from slipstream_api.load import to_resource
 from slipstream_api.validate import validate
-from slipstream_api.yamlread import read_documents
+from tests.fakes.guides import EXAMPLES
 from tests.fakes.manifests import but
-
-GUIDES = sorted((Path(__file__).parents[2] / "docs" / "guide").glob("*.md"))
-BLOCK = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-
-
-def policies(path: Path) -> list[Any]:
-    """The documents of a guide that are whole policies."""
-    found = [document.value for block in BLOCK.findall(path.read_text()) for document in read_documents(block)]
-    return [value for value in found if str(value.get("apiVersion", "")).startswith("slipstream.dev/")]
-
-
-EXAMPLES = [(path.stem, value) for path in GUIDES for value in policies(path)]
 
 
 @pytest.mark.parametrize(("guide", "document"), EXAMPLES, ids=[f"{guide}-{value['metadata']['name']}" for guide, value in EXAMPLES])
@@ -53,3 +39,10 @@ def test_the_policies_of_the_resilience_guide_are_in_force_together() -> None:
     assert [step.type for step in by_name["default"].fallback] == ["StaleCache", "Upstream", "Static"]
     assert by_name["default"].fallback[1].pool == replica.name
     assert replica.limits.request_timeout_ms == 5_000
+
+
+def test_each_step_of_the_chain_by_cause_is_for_what_the_guide_says() -> None:
+    """And each has its turn: no Warning."""
+    by_name = {rule.name: rule for rule in resilience()[0].breaker_rules}
+    chain = {step.type: step.causes for step in by_name["search"].fallback}
+    assert chain == {"StaleCache": ("CircuitOpen",), "Upstream": ("Connect", "Reset"), "Static": ("Overload",)}

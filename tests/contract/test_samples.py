@@ -23,7 +23,8 @@ from tests.fakes.pods import SETTINGS
 SAMPLES = Path(__file__).parents[2] / "manifests" / "samples"
 POLICIES = [(path, document) for path, document in documents(SAMPLES) if path.parent == SAMPLES]
 LOADTESTS = [(path, document) for path, document in documents(SAMPLES) if path.parent == SAMPLES / "loadtests"]
-CLUSTER = [document for path, document in documents(SAMPLES) if path.parent not in (SAMPLES, SAMPLES / "loadtests")]
+EVERYTHING = SAMPLES / "everything"
+CLUSTER = [document for path, document in documents(SAMPLES) if path.parent not in (SAMPLES, SAMPLES / "loadtests", EVERYTHING)]
 BUILT_IN = {"user", "session", "iteration"}
 
 

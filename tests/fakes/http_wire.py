@@ -130,28 +130,39 @@ class RequestRecorder(Service):
         return Outcome(self.messages, REFUSED if refused else CLOSED if self.wire.ended else OPEN)
 
 
-class AnswerRecorder(Call, Owner):
-    """One upstream connection with one request sent, and its answer. As the exchange does, a 101 that nobody asked for is refused."""
+class _Kept(Owner):
+    """Whether the connection may be used again. An object of its own: compiled, the parties are bases that can't be joined in one class."""
 
-    def __init__(self, method: bytes = b"GET", context: Context | None = None) -> None:
-        self.messages: list[Message] = []
-        self.fed = 0
-        self.failure: Failure | None = None
+    def __init__(self) -> None:
         self.reusable = False
-        self._status = 0
-        self._body = b""
-        self.interim: list[int] = []
-        context = context or Context(ManualClock())
-        self.connection = UpstreamConnection(self, context.answers)
-        self.wire = Wire()
-        self.connection.connection_made(self.wire)  # type: ignore[arg-type]  # what it asks of a transport is there
-        self.connection.start(self, method, b"", True)
 
     def released(self, connection: UpstreamConnection) -> None:
         self.reusable = True
 
     def lost(self, connection: UpstreamConnection) -> None:
         self.reusable = False
+
+
+class AnswerRecorder(Call):
+    """One upstream connection with one request sent, and its answer. As the exchange does, a 101 that nobody asked for is refused."""
+
+    def __init__(self, method: bytes = b"GET", context: Context | None = None) -> None:
+        self.messages: list[Message] = []
+        self.fed = 0
+        self.failure: Failure | None = None
+        self._status = 0
+        self._body = b""
+        self.interim: list[int] = []
+        context = context or Context(ManualClock())
+        self._kept = _Kept()
+        self.connection = UpstreamConnection(self._kept, context.answers)
+        self.wire = Wire()
+        self.connection.connection_made(self.wire)  # type: ignore[arg-type]  # what it asks of a transport is there
+        self.connection.start(self, method, b"", True)
+
+    @property
+    def reusable(self) -> bool:
+        return self._kept.reusable
 
     def on_interim(self, head: AnswerHead) -> None:
         self.interim.append(head.status)

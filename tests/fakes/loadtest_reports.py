@@ -16,7 +16,7 @@ from slipstream_loadtest.measured.part import GeneratorPart, MemorySample, Phase
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.report.document import as_report
-from slipstream_loadtest.report.model import Report, Versions
+from slipstream_loadtest.report.model import PolicyInForce, Report, SidecarCounters, Versions
 from tests.fakes.loadtest_plans import a_part, a_plan, a_series, comparison_plan
 
 MS = 1_000_000
@@ -202,4 +202,12 @@ def golden_report() -> Report:
         thresholds=rows,
         comparison=compared,
         checks=CHECKS,
+        trigger="PolicyChange",
+        policies=(
+            PolicyInForce(kind="CachePolicy", name="recall", generation=7, hash="1f2e3d4c"),
+            PolicyInForce(kind="ConnectionPool", name="memory", generation=2, hash="5a6b7c8d"),
+        ),
+        sidecars=SidecarCounters(
+            before={"requests": 40, "hits": 10}, after={"requests": 1240, "hits": 910}, difference={"requests": 1200, "hits": 900}
+        ),
     )

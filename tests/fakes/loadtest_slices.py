@@ -20,6 +20,10 @@ class Second:
     latencies_ms: Sequence[float] = ()
     failed: int = 0
     dropped: int = 0
+    opened: int = 0
+    reused: int = 0
+    hits: int = 0
+    reads: int = 0
 
 
 def times(milliseconds: Iterable[float]) -> Histogram:
@@ -42,12 +46,19 @@ def sliced(plan: Plan, seconds: Sequence[Second], *, corrected: bool = False, ce
             completed=len(second.latencies_ms),
             failed=second.failed,
             dropped=second.dropped,
+            opened=second.opened,
+            reused=second.reused,
+            hits=second.hits,
+            reads=second.reads,
             latency=times(second.latencies_ms).encode(),
         )
         for number, second in enumerate(seconds)
         if second != Second()
     )
-    return replace(whole, slices=slices)
+    opened, reused = sum(s.opened for s in seconds), sum(s.reused for s in seconds)
+    hits, reads = sum(s.hits for s in seconds), sum(s.reads for s in seconds)
+    cache = {"hit": hits, "fwd=miss": reads - hits} if reads else {}
+    return replace(whole, slices=slices, cache=cache, **({"opened": opened, "reused": reused} if opened or reused else {}))
 
 
 def timed(series: SeriesPart, **phases_ms: Iterable[float]) -> SeriesPart:

@@ -11,7 +11,7 @@ from typing import Any
 
 from slipstream_api.conditions import find
 from slipstream_loadtest.engine.progress import Ends, Progress
-from slipstream_loadtest.measured.part import LIVE, digest, encode_part, frame
+from slipstream_loadtest.measured.part import LIVE, Part, digest, encode_part, frame
 from slipstream_loadtest.plan.model import Plan, decode_plan
 from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.client import Unreachable
@@ -28,6 +28,7 @@ from tests.fakes.loadtest_plans import a_part, a_series
 from tests.fakes.loadtest_slices import times
 
 NS = "default"
+Measured = Callable[[Plan, Part], Part]
 
 
 class Killed(Exception):  # noqa: N818 - names what is so
@@ -50,6 +51,7 @@ class Runner:
     gone: bool = False  # killed, without a part
     acknowledged: bool = False
     latency_ms: float = 5.0
+    measured: Measured = lambda plan, part: part
 
     def phase(self, now: float) -> str:
         if self.aborted:
@@ -70,12 +72,14 @@ class Runner:
     def part(self, aborted: str = "") -> bytes:
         held = [n for n, phase in enumerate(self.plan.phases) if phase.kind == "Hold"] if self.start_at is not None else []
         series = {n: a_series(self.plan, [self.latency_ms + at / 100 for at in range(50)]) for n in held}
-        return encode_part(a_part(self.plan, series, index=self.index, run=self.run, attempt=self.uid, aborted=aborted or self.aborted))
+        made = a_part(self.plan, series, index=self.index, run=self.run, attempt=self.uid, aborted=aborted or self.aborted)
+        return encode_part(self.measured(self.plan, made))
 
 
 @dataclass
 class World(RunnerClient):
-    """See the module. `now`: unix seconds; `cut`: after so many writes the operator is killed; `latency_ms`: of runners to come."""
+    """See the module. `now`: unix seconds; `cut`: after so many writes the operator is killed; of runners to come: `latency_ms`, and what
+    they measured besides, `measured`."""
 
     now: float
     kube: FakeKube = field(default_factory=FakeKube)
@@ -83,6 +87,7 @@ class World(RunnerClient):
     cut: int | None = None
     writes: int = 0
     latency_ms: float = 5.0
+    measured: Measured = lambda plan, part: part
     ready_after: float = 3.0
     unreachable: bool = False
     jobs_made: list[str] = field(default_factory=list)
@@ -126,7 +131,8 @@ class World(RunnerClient):
         run = next(e["value"] for e in container["env"] if e["name"] == "SLIPSTREAM_RUN")
         plan = decode_plan(self.kube.objects["configmaps", NS, f"{name}-plan"]["data"][PLAN_FILE])
         uid, ip = f"pod-{number}", f"10.0.{number // 250}.{number % 250}"
-        self.runners[ip] = Runner(name, run, index, uid, ip, plan, self.now + self.ready_after, latency_ms=self.latency_ms)
+        self.runners[ip] = Runner(name, run, index, uid, ip, plan, self.now + self.ready_after)
+        self.runners[ip].latency_ms, self.runners[ip].measured = self.latency_ms, self.measured
         labels = job["spec"]["template"]["metadata"]["labels"]
         meta = {"namespace": NS, "name": f"{name}-{number}", "uid": uid, "labels": labels, "creationTimestamp": stamp(self.now)}
         meta["annotations"] = {"batch.kubernetes.io/job-completion-index": str(index)}

@@ -139,7 +139,7 @@ class Model:
         elif b"If-None-Match: " + tag in request:
             place.say(b"HTTP/1.1 304 Not Modified\r\nETag: %b\r\n\r\n" % tag)
         else:
-            extra = b"Cache-Control: no-store\r\n" if kind < 0.25 else b""
+            extra = b"Cache-Control: no-store\r\n" if kind < 0.25 else b"Cache-Control: no-cache\r\n" if kind > 0.85 else b""
             data = b"HTTP/1.1 200 OK\r\nETag: %b\r\n%bContent-Length: %d\r\n\r\n%b" % (tag, extra, len(body), body)
             at = self.random.randrange(1, len(data)) if kind < 0.6 else len(data)
             place.say(data[:at])
@@ -231,6 +231,10 @@ class Model:
             assert int(version) >= asker.least, "older than what the caller knew"
             self.known[session] = max(self.known[session], int(version))
             status_line = head.partition(b"Cache-Status: slipstream; ")[2].partition(b"\r\n")[0]
+            if b"Cache-Control: no-cache" in head:
+                assert status_line.startswith(b"fwd="), "an answer that the upstream didn't confirm"
+                assert b"collapsed" not in status_line, "an answer that was confirmed for somebody else"
+                status_line += b"; confirmed" if b"fwd-status=304" in status_line else b""
             self.ways.add(re_numbers(status_line))
 
     def settle(self) -> None:

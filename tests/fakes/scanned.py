@@ -9,6 +9,7 @@ from slipstream_api.config import CacheKey, Partition
 from slipstream_runtime.cores.identity import Interest
 from slipstream_runtime.cores.key import CacheRequest, KeyReader
 from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.conditional import conditional_request
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import GOVERNING, NAMES
 from slipstream_runtime.http.forward import forwarded_answer, forwarded_request
@@ -46,7 +47,9 @@ LINES = [
     b"Transfer-Encoding: gzip, chunked", b"Connection: close", b"Connection: Keep-Alive", b"Connection: keep-alive, x-a", b"Connection:",
     b"Connection: upgrade", b"Connection: clo se", b"Close: 1", b"Keep-Alive: timeout=5", b"TE: trailers", b"Expect: 100-continue",
     b"Expect: x", b"Upgrade: websocket", b"Upgrade: h2c", b"X-A: 1", b"X-B:", b"X-B: b", b"x-b: \xe9\xff", b"X-Session-Id: s1",
-    b"Authorization: Bearer 1", b"Cookie: a=b", b"Cache-Control: no-cache", b"Cache-Control: max-age=5, private", b"Pragma: no-cache",
+    b"Authorization: Bearer 1", b"authorization:Negotiate 1", b"Authorization: ntlm", b"Authorization: Digest a, Ntlm b", b"Authorization:",
+    b"WWW-Authenticate: Negotiate", b"WWW-Authenticate: Basic, NTLM", b"www-authenticate: Newauth", b"Proxy-Authenticate: Negotiate x",
+    b"Proxy-Authenticate: Basic", b"Cookie: a=b", b"Cache-Control: no-cache", b"Cache-Control: max-age=5, private", b"Pragma: no-cache",
     b"If-None-Match: x", b"Range: bytes=0-1", b"Accept: */*", b"Accept: a,\tb", b"X-Tenant: t", b"Vary: accept", b"Set-Cookie: a",
     b"Age: 4", b"ETag: x", b"Last-Modified: y", b"If-Modified-Since: z", b"X-Envoy-Expected-Rq-Timeout-Ms: 50",
     b"x-envoy-upstream-rq-timeout-ms: 20", b"X-Envoy-Upstream-Rq-Timeout-Ms: x",
@@ -65,7 +68,18 @@ def request_facts(head: RequestHead, read: bool) -> tuple[Any, ...]:
     assert keys == seen  # the unread lines say what the fields say
     again = [(field.name, field.value, field.raw, field.kind) for field in head.fields]
     assert fields in (None, again)
-    plain = (head.method, head.body, head.keep_alive, head.expects_continue, head.upgrade, head.host, head.timeout_ms, head.value(b"x-b"))
+    sent += [conditional_request(head, host, b"\r\nIf-None-Match: x") for host in (b"", b"up:81")]
+    plain = (
+        head.method,
+        head.body,
+        head.keep_alive,
+        head.expects_continue,
+        head.upgrade,
+        head.host,
+        head.timeout_ms,
+        head.value(b"x-b"),
+        head.binds(),
+    )
     return (*plain, again, sent, keys)
 
 

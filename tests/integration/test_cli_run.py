@@ -18,6 +18,7 @@ from aiohttp import web
 from slipstream_cli import admin
 from tests.fakes.commands import SLIPSTREAM, Process, command, edit, free_port, memory_server, running, samples
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guide" / "observability.md"
 RECALL = "/episodic/recall?q=pebble"
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -117,6 +118,10 @@ async def test_explain_tells_why_and_sends_nothing(stack: Stack) -> None:
         assert (found.exit_code, story["decision"]) == (0, decision)
         assert why in story["why"]
     assert await stack.recalls() == before
+    written = await command("explain", f"{stack.url}/episodic/remember", "-X", "POST", "--socket", str(stack.socket))
+    ends = '"invalidates": {"by": ["remember"], "everything": false, "tags": ["events"], "rules": [], "paths": ["/episodic/remember"]}'
+    assert json.loads(written.stdout)["invalidates"] == json.loads(f"{{{ends}}}")["invalidates"]
+    assert ends in GUIDE.read_text()
 
 
 async def test_explain_says_hit_to_a_request_that_would_be_one(stack: Stack) -> None:

@@ -65,6 +65,9 @@ async def test_what_happened_between_two_looks_is_counted_exactly(stack: Stack) 
     assert pool.p95.above == 0.0  # a hit is in the first bucket
     (cache,) = pool.cache
     assert round(cache.requests_per_second * found.seconds, 6) == 20
+    busiest = pool.operations[0]
+    assert (busiest.operation, round(busiest.requests_per_second * found.seconds, 6)) == ("GET /episodic/recall", 20)
+    assert (busiest.hit_ratio, busiest.p95 is not None, busiest.circuit) == (19 / 20, True, "Closed")
     (pool,) = (await asyncio.to_thread(looks.next, 0.0)).pools
     assert (pool.requests_per_second, pool.hit_ratio, pool.p95) == (0.0, None, None)
 
@@ -76,8 +79,13 @@ async def test_once_is_one_look_for_scripts(stack: Stack) -> None:
     assert (found.exit_code, [pool["name"] for pool in said["pools"]]) == (0, ["memory"])
     assert 0.2 <= said["seconds"] < 5.0
     assert {"requestsPerSecond", "hitRatio", "p95", "inUse", "reuseRatio", "cache", "circuits"} <= set(said["pools"][0])
+    assert {"operation", "requestsPerSecond", "hitRatio", "p95", "circuit"} <= set(said["pools"][0]["operations"][0])
+    found = await command("top", "--interval", "0.2", "-o", "json", "--socket", str(stack.socket))
+    assert (found.exit_code, [pool["name"] for pool in json.loads(found.stdout)["pools"]]) == (0, ["memory"])
     found = await command("top", "--once", "--interval", "0.2", "--socket", str(stack.socket))
     assert found.exit_code == 0
+    assert re.search(r"POOL +OPERATION +REQ/S +HIT +P95 +CIRCUIT", found.stdout)
+    assert re.search(r"memory +GET /episodic/recall +0 +- +- +Closed", found.stdout)
     assert all(word in found.stdout for word in ("REQ/S", "BYPASS/S", "OPERATION", "memory"))
     assert "\x1b" not in found.stdout
 

@@ -52,6 +52,19 @@ async def test_runners_are_processes_that_share_the_load(target: ScriptedTarget)
     assert len({int(part.attempt) for part in parts}) == 2
 
 
+@pytest.mark.parametrize(("reuse", "result"), [(True, "Passed"), (False, "Failed")])
+async def test_a_bound_on_reuse_holds_as_long_as_connections_stay(target: ScriptedTarget, reuse: bool, result: str):
+    """Over the whole stage and in every second of it: users that keep their connections, and users that dial for each call."""
+    bound = {"metric": "connections.reusePercent", "min": 80}
+    thresholds = [{"name": "whole", **bound}, {"name": "always", "window": "1s", **bound}]
+    stages = [{"name": "s", "users": 4, "duration": "2s"}]
+    scenarios = [{"name": "r", "steps": [{"name": "get", "http": {"path": "/"}}], "thinkTime": {"type": "Constant", "mean": "20ms"}}]
+    plan = plan_for(target, stages=stages, scenarios=scenarios, thresholds=thresholds, connections={"reuse": reuse})
+    rows = judge(plan, (await run_local(plan)).result).thresholds
+    assert [row.result for row in rows] == [result, result], rows
+    assert rows[1].stretches == 2
+
+
 @pytest.mark.parametrize("runners", [1, 2])
 async def test_an_interrupted_run_reports_what_there_is(target: ScriptedTarget, runners: int):
     """Ctrl-C after the first progress: aborted, merged, inconclusive; not a minute later."""

@@ -14,6 +14,7 @@ from hishel._core.models import Request, Response
 
 from slipstream_api.config import Partition
 from slipstream_runtime.cores import freshness
+from slipstream_runtime.cores.directives import directives_of
 from slipstream_runtime.cores.fields import PlainField
 from slipstream_runtime.cores.freshness import Storing, judge
 from tests.fakes.cores import Cached, a_cache_rule
@@ -81,6 +82,9 @@ def compare(case: Case) -> str:
     if explicit(case) and lifetime is not None:
         age = int(dict(case.fields).get("Age", "0"))
         assert ours.ttl <= max(0, lifetime - age), f"longer than {lifetime} - {age}: {ours.ttl} for {case}"
+    if ours.confirm or "no-cache" in str(dict(case.fields)):
+        assert ours.confirm, f"not known to need confirming: {case}"
+        assert ours.ttl <= 0, f"of use without being confirmed: {case}"
     return ""
 
 
@@ -90,19 +94,27 @@ def run(cases: int) -> set[str]:
 
 
 def test_another_cache_agrees_or_is_more_lenient_for_a_known_reason() -> None:
-    """Each reason occurs, so that the list is no longer than needed."""
+    """Each reason occurs, so that the list is no longer than needed; and so do answers that both keep to be confirmed."""
     assert run(CASES) == STRICTER
+    random = Random(0)
+    assert sum(case.ours().confirm for case in (Case(random) for _ in range(5_000))) > 20
 
 
 def deaf_to_no_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(freshness, "_forbidden", lambda directives, shared, credential: "")
+    monkeypatch.setattr(freshness, "_forbidden", lambda directives, shared, credential, confirmable: "")
 
 
 def generous(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(freshness, "_lifetime", lambda directives, fields, shared: 86_400)
 
 
-@pytest.mark.parametrize("fault", [deaf_to_no_store, generous])
+def deaf_to_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What `no-cache` is kept for is forgotten."""
+    honour = freshness._honour
+    monkeypatch.setattr(freshness, "_honour", lambda plan, directives, *rest: honour(plan, directives_of([]), *rest))
+
+
+@pytest.mark.parametrize("fault", [deaf_to_no_store, deaf_to_no_cache, generous])
 def test_a_laxer_cache_is_noticed(fault: object, monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative controls."""
     fault(monkeypatch)  # type: ignore[operator]  # one of the two above

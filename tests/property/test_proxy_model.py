@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 
 from slipstream_runtime.cores.generations import Generations, Snapshot
+from slipstream_runtime.cores.grace import GraceRule
 from slipstream_runtime.cores.key import KeyReader
+from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.driver import PoolDriver
 from slipstream_runtime.proxy.permit import Permit
 from tests.fakes.proxy_model import Model
@@ -48,6 +50,7 @@ def test_trap_02_09_and_28_every_answer_is_right_and_everything_comes_back() -> 
         b"detail=status-503",
         b"detail=max-stale",
         b"detail=DeadlineExceeded",
+        b"confirmed",
     ):
         assert any(way in found for found in model.ways), (way, sorted(model.ways))
 
@@ -76,7 +79,15 @@ def slots_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PoolDriver, "lost", lambda self, connection: None)
 
 
-@pytest.mark.parametrize("fault", [without_partition, blind_to_writes, permits_kept, slots_kept])
+def served_unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(GraceRule, "confirmed", lambda self, directives: self.kept)
+
+
+def handed_on_unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(CachedExchange, "_hand_out", lambda self, storing, head, body, status, now: self._land(head, body, status))
+
+
+@pytest.mark.parametrize("fault", [without_partition, blind_to_writes, permits_kept, slots_kept, served_unconfirmed, handed_on_unconfirmed])
 def test_a_planted_fault_is_found(fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative controls: each of these has been somebody's bug."""
     fault(monkeypatch)

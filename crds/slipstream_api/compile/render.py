@@ -164,6 +164,7 @@ def without(pool: c.Pool, broken: Sequence[DeadEnd]) -> c.Pool:
 def _fallback(step: Fallback) -> c.Fallback:
     return c.Fallback(
         type=step.type,
+        causes=tuple(sorted(step.causes)),
         pool=step.pool or "",
         status=step.status or 503,
         body=step.body or "",

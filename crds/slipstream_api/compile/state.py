@@ -1,4 +1,5 @@
-"""What can be said about a policy without a pod: its mode, its lost rules, its fields that nothing enforces yet. Pure."""
+"""What can be said about a policy without a pod: its mode, its lost rules, its fields that nothing enforces yet,
+its steps that are never taken. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +8,27 @@ from collections.abc import Sequence
 from slipstream_api.compile.findings import Finding, finding
 from slipstream_api.conditions import Reason, Type
 from slipstream_api.enforcement import not_enforced
-from slipstream_api.fallbacks import DeadEnd
+from slipstream_api.fallbacks import DeadEnd, never_taken
 from slipstream_api.models import CachePolicySpec, CircuitBreakerSpec
 from slipstream_api.resources import Resource
 
 
 def warning(resource: Resource) -> tuple[Finding, ...]:
-    """A Warning that names the fields that are accepted but not enforced."""
-    fields = not_enforced(resource)
-    if not fields:
-        return ()
-    message = f"accepted, but not enforced by this version: {', '.join(fields)}"
-    return (finding(resource, Type.WARNING, "True", Reason.NOT_ENFORCED, message),)
+    """Warnings that name the fields that are accepted but not enforced, and the steps of fallback chains whose turn never comes."""
+    found = []
+    if fields := not_enforced(resource):
+        message = f"accepted, but not enforced by this version: {', '.join(fields)}"
+        found.append(finding(resource, Type.WARNING, "True", Reason.NOT_ENFORCED, message))
+    if idle := _idle_steps(resource):
+        found.append(finding(resource, Type.WARNING, "True", Reason.NEVER_TAKEN, f"never taken: {'; '.join(idle)}"))
+    return tuple(found)
+
+
+def _idle_steps(resource: Resource) -> list[str]:
+    if not isinstance(resource.spec, CircuitBreakerSpec):
+        return []
+    chains = ((rule.name, never_taken((step.type, step.causes) for step in rule.fallback)) for rule in resource.spec.rules)
+    return [f"rules[{name}].fallback[{type_}]: {why}" for name, idle in chains for type_, why in idle]
 
 
 def without_pool(policy: Resource, lost: Finding) -> Finding:

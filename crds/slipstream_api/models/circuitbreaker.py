@@ -76,12 +76,21 @@ class Retry(Model):
     )
 
 
+Cause = Literal["CircuitOpen", "Overload", "Connect", "Timeout", "Reset", "UpstreamStatus"]
+
+
 class Fallback(Model):
     """One step of the chain that answers when the upstream can't."""
 
     type: Literal["StaleCache", "Static", "FailFast", "Upstream"] = Field(
         description="StaleCache: an earlier answer to the same caller. Static: the given one. FailFast: 503 at once. "
         "Upstream: a safe request without a body goes to another pool."
+    )
+    # Not `on`: that is a boolean in YAML 1.1, so that the key would be `true` to many a tool.
+    causes: Annotated[tuple[Cause, ...], Field(max_length=6, json_schema_extra=SET)] = Field(
+        default=(),
+        description="Why the upstream's answer isn't to be had, where this step is for some causes only; all if not set. CircuitOpen: "
+        "calls are stopped. Overload: our own limits. Connect, Timeout, Reset: as in failureOn. UpstreamStatus: 500, 502, 503 or 504.",
     )
     pool: Name | None = Field(default=None, description="With type Upstream: a ConnectionPool of the same workloads.")
     status: Annotated[int, Field(ge=200, le=599)] | None = Field(default=None, description="With type Static: the status.")

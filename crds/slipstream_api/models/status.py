@@ -138,6 +138,7 @@ class RunRecord(Model):
 
     run: Count = Field(description="Its number.")
     reason: Short = Field(description="How it ended.")
+    code: Short | None = Field(default=None, description="Of an inconclusive run: the verdict's deciding reason.")
     trigger: Trigger | None = Field(default=None, description="Why it began.")
     rps: Short | None = Field(default=None, description="Answers a second.")
     p95: Short | None = Field(default=None, description="95th percentile of the latency.")
@@ -201,6 +202,9 @@ class LoadTestStatus(Model):
     begin_time: Stamp | None = Field(default=None, description="When the last run was written down.")
     start_time: Stamp | None = Field(default=None, description="The common start of the last run.")
     completion_time: Stamp | None = Field(default=None, description="When the last run's result was stored.")
+    reasons: Annotated[tuple[Short, ...], Field(max_length=16, json_schema_extra=ATOMIC)] | None = Field(
+        default=None, description="Codes of all that the last run's verdict says, the deciding one first."
+    )
     progress: Short | None = Field(default=None, description="Where a run in progress is.")
     summary: RunSummary | None = Field(default=None, description="Texts made for columns.")
     thresholds: Annotated[tuple[ThresholdResult, ...], Field(max_length=32, json_schema_extra=ATOMIC)] | None = Field(

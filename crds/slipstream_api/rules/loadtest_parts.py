@@ -9,7 +9,10 @@ from slipstream_api.cel import duration
 from slipstream_api.rules.rule import Rule, Value, count, one_of
 
 _KIND: Final = "LoadTest"
-KEPT_OVER_TIME: Final = ("errors.percent", "dropped.percent", "wrong.count", "throughput", "target.memory")  # besides latency.*
+KEPT_OVER_TIME: Final = (
+    *("errors.percent", "dropped.percent", "wrong.count", "throughput"),
+    *("cache.hitPercent", "connections.reusePercent", "target.memory"),
+)  # besides latency.*
 _HEADER: Final = r"^[-!#$%&*+.^_`|~0-9A-Za-z]{1,128}$"
 
 
@@ -33,6 +36,20 @@ THRESHOLD_RULES: Final[tuple[Rule, ...]] = (
         f"!has(self.window) || self.metric.startsWith('latency.') || self.metric in [{', '.join(map(repr, KEPT_OVER_TIME))}]",
         "window is for metrics that are kept over time: latency.*, " + ", ".join(KEPT_OVER_TIME),
         lambda v: "window" not in v or v["metric"].startswith("latency.") or v["metric"] in KEPT_OVER_TIME,
+    ),
+    Rule(
+        (_KIND,),
+        "spec.thresholds[]",
+        "self.metric != 'target.memory' || !has(self.scenario)",
+        "target.memory is of the target as a whole: leave scenario and step out",
+        lambda v: v["metric"] != "target.memory" or "scenario" not in v,
+    ),
+    Rule(
+        (_KIND,),
+        "spec",
+        "has(self.checks.memoryGrowth) || self.thresholds.all(t, t.metric != 'target.memory')",
+        "a threshold on target.memory needs checks.memoryGrowth, which says where memory is read",
+        lambda v: "memoryGrowth" in v["checks"] or all(t["metric"] != "target.memory" for t in v["thresholds"]),
     ),
 )
 

@@ -53,16 +53,16 @@ class User:
         load = self._load
         now = load.now()
         self.busy = False
-        if cache:
+        if error:
+            series.fail(error, self.started, now)
+        else:
+            series.complete(self.intended, self.started, now, timings)
+        if cache:  # after the end, which may begin a slice: what is counted from here on belongs to that
             series.cache.add(cache)
         if opened:
             series.opened += error not in NOT_CONNECTED
         else:
             series.reused += 1
-        if error:
-            series.fail(error, self.started, now)
-        else:
-            series.complete(self.intended, self.started, now, timings)
         load.finished(self, now, failed=bool(error))
 
     def give_up(self, now: float, *, timed_out: bool) -> None:

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
+from slipstream_loadtest.http.cache_status import HIT
 from slipstream_loadtest.judged.metrics import METRICS, QUANTILES, Measure, Pooled
 from slipstream_loadtest.measured.histogram import Histogram, merged
+from slipstream_loadtest.measured.part import SLICED as COUNTED
 from slipstream_loadtest.measured.part import MemorySample, SeriesPart, SlicePart
 from slipstream_loadtest.measured.result import Window, sum_slices
 from slipstream_loadtest.plan.model import Plan
@@ -21,8 +23,11 @@ SLICED: Final = frozenset(
     {
         *(f"latency.{name}" for name in (*QUANTILES, "mean")),
         *("errors.percent", "dropped.percent", "wrong.count", "throughput", "target.memory"),
+        *("cache.hitPercent", "connections.reusePercent"),
     }
 )  # the metrics that slices hold
+
+MISS: Final = "fwd"  # a read that is no hit; slices don't keep why
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +78,8 @@ def _stretch(
 
 def _series(window: Window, slices: Sequence[SlicePart], *, ending: bool) -> SeriesPart:
     """Slices of a window as a series; `ending`: the calls that were cut off belong to it."""
-    counts = {name: sum(getattr(one, name) for one in slices) for name in ("completed", "failed", "dropped", "wrong")}
+    counts = {name: sum(getattr(one, name) for one in slices) for name in COUNTED}
+    hits, reads = counts.pop("hits"), counts.pop("reads")
     cut = window.steps if ending else ()
     censored = sum(step.censored for step in cut)
     times = merged(Histogram.decode(one.latency) for one in slices).encode()
@@ -83,6 +89,7 @@ def _series(window: Window, slices: Sequence[SlicePart], *, ending: bool) -> Ser
         offered=counts["completed"] + counts["failed"] + counts["dropped"] + censored,
         censored=censored,
         **counts,
+        cache={HIT: hits, MISS: reads - hits} if reads else {},
         service=times,
         latency=times if any(step.latency is not None for step in window.steps) else None,
         censored_after=merged(Histogram.decode(step.censored_after) for step in cut).encode(),

@@ -19,7 +19,8 @@ import msgspec
 
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData, Unlike
 
-PART_VERSION: Final = 2
+PART_VERSION: Final = 3
+READABLE_PARTS: Final = frozenset({2, PART_VERSION})  # of version 2: slices without opened, reused, hits and reads
 FRAME_MARK: Final = "SLIPSTREAM-PART"
 MAX_LINE: Final = 16_000
 MAX_PART: Final = 32 << 20  # bytes of JSON: logs come from a pod, so nothing in them is believed
@@ -37,14 +38,21 @@ class MeasuredPart(msgspec.Struct, frozen=True, kw_only=True, rename="camel", fo
 
 class SlicePart(MeasuredPart, frozen=True, kw_only=True):
     """What ended in one slice of a phase (`Plan.slice_ms` long), by the moment of its end. `latency`: of right answers, from the intended
-    start in the open model, else from the actual one."""
+    start in the open model, else from the actual one. `reads`: answers to requests that a cache may answer, and that say what it did."""
 
     number: int  # from the phase's start, 0 first; slices without any end are left out
     completed: int = 0
     failed: int = 0
     dropped: int = 0
     wrong: int = 0
+    opened: int = 0
+    reused: int = 0
+    hits: int = 0  # of `reads`
+    reads: int = 0
     latency: HistogramData = _NONE
+
+
+SLICED: Final = ("completed", "failed", "dropped", "wrong", "opened", "reused", "hits", "reads")  # the counts of a slice
 
 
 class TimingsPart(MeasuredPart, frozen=True, kw_only=True):
@@ -160,10 +168,9 @@ def decode_part(data: bytes) -> Part:
     """The part in `data`; raises Unlike for anything that this version can't add up."""
     try:
         version = msgspec.json.decode(data, type=_Versioned).version
-        if version != PART_VERSION:
-            raise Unlike(
-                f"part of version {version}: this version merges only {PART_VERSION}; use one image for the operator and its runners"
-            )
+        if version not in READABLE_PARTS:
+            known = " and ".join(map(str, sorted(READABLE_PARTS)))
+            raise Unlike(f"part of version {version}: this version merges {known}; use one image for the operator and its runners")
         part = msgspec.json.decode(data, type=Part)
     except msgspec.MsgspecError as error:
         raise Unlike(f"not a part: {error}") from None
@@ -240,11 +247,13 @@ def check_series(series: SeriesPart) -> None:
     counts = [getattr(series, each) for each in COUNTS]
     if min(counts) < 0 or series.unaccounted():
         raise Unlike(f"{name}: {series.unaccounted()} of {series.offered} offered calls have no end")
-    for each in ("completed", "failed", "dropped", "wrong"):
+    for each in SLICED[:6]:
         if sum(getattr(one, each) for one in series.slices) > getattr(series, each):
             raise Unlike(f"{name}: its slices have more {each} calls than it has itself")
-    if any(one.number < 0 or min(one.completed, one.failed, one.dropped, one.wrong) < 0 for one in series.slices):
-        raise Unlike(f"{name}: a slice has a negative number")
+    if sum(one.reads for one in series.slices) > sum(series.cache.values()):
+        raise Unlike(f"{name}: its slices have more cache outcomes than it has itself")
+    if any(one.hits > one.reads or min(one.number, *(getattr(one, each) for each in SLICED)) < 0 for one in series.slices):
+        raise Unlike(f"{name}: a slice has a negative number, or more hits than reads")
     timings = series.timings or TimingsPart()
     for data in (
         *(series.service, series.latency or _NONE, series.error_after, series.censored_after),

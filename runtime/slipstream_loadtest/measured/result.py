@@ -8,11 +8,11 @@ from typing import Final
 import msgspec
 
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData, merged
-from slipstream_loadtest.measured.part import COUNTS, GeneratorPart, IsolationPart, MemorySample, SeriesPart, SlicePart, TimingsPart
+from slipstream_loadtest.measured.part import COUNTS, SLICED, GeneratorPart, IsolationPart, MemorySample, SeriesPart, SlicePart, TimingsPart
 from slipstream_loadtest.plan.model import PhaseKind, TargetName
 
-RESULT_VERSION: Final = 2
-_SLICED: Final = ("completed", "failed", "dropped", "wrong")
+RESULT_VERSION: Final = 3
+READABLE_RESULTS: Final = frozenset({2, RESULT_VERSION})  # as of parts: what a slice of version 2 lacks is 0 in it
 _TIMED: Final = ("queue", "connect", "tls", "first_byte", "last_byte")
 MAX_EXAMPLES: Final = 5
 
@@ -126,7 +126,7 @@ def sum_slices(several: Sequence[SeriesPart]) -> tuple[SlicePart, ...]:
     return tuple(
         SlicePart(
             number=number,
-            **{name: sum(getattr(one, name) for one in same) for name in _SLICED},
+            **{name: sum(getattr(one, name) for one in same) for name in SLICED},
             latency=_merged(one.latency for one in same)
             if all(one.latency.count or not one.completed for one in same)
             else HistogramData(),

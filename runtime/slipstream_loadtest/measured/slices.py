@@ -10,11 +10,11 @@ from math import ceil
 from typing import Final
 
 from slipstream_loadtest.measured.histogram import Histogram, HistogramData
-from slipstream_loadtest.measured.part import SlicePart
+from slipstream_loadtest.measured.part import SLICED, SlicePart
 
 MAX_SLICES: Final = 600  # with a histogram each; a plan with more of them in a phase keeps the counts of the later ones alone
 
-Ends = tuple[int, int, int, int]  # completed, failed, dropped, wrong
+Ends = tuple[int, ...]  # counts in the order of part.SLICED
 
 
 class Slices:
@@ -25,7 +25,7 @@ class Slices:
     def __init__(self, begin: float, until: float, length: float) -> None:
         self._begin, self._until, self._length = begin, until, length
         self._closed: list[tuple[int, Ends, array[int]]] = []
-        self._before: Ends = (0, 0, 0, 0)
+        self._before: Ends = (0,) * len(SLICED)
         self.number = 0
         self.end = min(until, begin + length)
 
@@ -33,7 +33,7 @@ class Slices:
         """Closes the open slice with the counts so far and the latencies since the one before; the next is the one that `now` lies in."""
         since = tuple(count - before for count, before in zip(ends, self._before, strict=True))
         if any(since):
-            self._closed.append((self.number, (since[0], since[1], since[2], since[3]), self._packed(latency)))
+            self._closed.append((self.number, since, self._packed(latency)))
             self._before = ends
         if now > self._until:
             self.end = float("inf")
@@ -43,7 +43,7 @@ class Slices:
 
     def parts(self) -> tuple[SlicePart, ...]:
         return tuple(
-            SlicePart(number=number, completed=ends[0], failed=ends[1], dropped=ends[2], wrong=ends[3], latency=_unpacked(packed))
+            SlicePart(number=number, **dict(zip(SLICED, ends, strict=True)), latency=_unpacked(packed))
             for number, ends, packed in self._closed
         )
 

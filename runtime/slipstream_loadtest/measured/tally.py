@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from slipstream_loadtest.http.cache_status import HIT, NOT_READ
 from slipstream_loadtest.measured.histogram import Histogram, merged
 from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.measured.slices import Slices
@@ -208,7 +209,10 @@ class Series:
         if self._slices is None or self._at_end is not None:
             return
         latency = self._corrected if self._corrected is not None else merged((self._whole, self._split))
-        self._slices.close(now, (self.completed, self.failed, self.dropped, self.wrong), latency)
+        cache = self.cache.by_name
+        hits, reads = cache.get(HIT, 0), sum(cache.values()) - cache.get(NOT_READ, 0)
+        ends = (self.completed, self.failed, self.dropped, self.wrong, self.opened, self.reused, hits, reads)  # as part.SLICED
+        self._slices.close(now, ends, latency)
         self._whole_before.add(self._whole)
         self._split_before.add(self._split)
         self._whole, self._split = Histogram(), Histogram()

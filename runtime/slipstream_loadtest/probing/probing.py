@@ -53,13 +53,16 @@ class Probing:
             self._why = reason
             self._stop.set()
 
+    def so_far(self, part: Part) -> Part:
+        """The part with the memory that has been read until now: a bound on it may end the run. Any time after begin()."""
+        if self._sampler is None:
+            return msgspec.structs.replace(part, memory_error=self._unusable) if self._unusable else part
+        return msgspec.structs.replace(part, memory=self._sampler.samples(), memory_error=self._sampler.error())
+
     async def end(self, part: Part) -> Part:
         """The part with what was found; an aborted run isn't probed."""
         await self.close()
-        if self._sampler is not None or self._unusable:
-            samples = self._sampler.samples() if self._sampler is not None else ()
-            error = self._sampler.error() if self._sampler is not None else self._unusable
-            part = msgspec.structs.replace(part, memory=samples, memory_error=error)
+        part = self.so_far(part)
         asked = self._plan.checks.isolation
         if asked is None or part.aborted:
             return part

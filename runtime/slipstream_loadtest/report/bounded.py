@@ -11,9 +11,10 @@ from msgspec.structs import replace
 
 from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.measured.result import Result
+from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.report.model import Report
 
-CONFIG_MAP_BYTES: Final = 900_000  # a ConfigMap holds 1 MiB in all; beside the report the operator stores up to 64 kB of status
+CONFIG_MAP_BYTES: Final = 900_000  # a ConfigMap holds 1 MiB in all; the operator, which stores more beside the report, gives less
 
 
 def plain(report: Report) -> dict[str, Any]:
@@ -34,6 +35,16 @@ def fitted(report: Report, max_bytes: int) -> Report:
         if size(report) <= max_bytes:
             break
         report = replace(without(report), omitted=(*report.omitted, name))
+    return report
+
+
+def completed(report: Report, measured: Result | None, plan: Plan | None) -> Report:
+    """The report with what is stored beside it, where it lacks that itself; `omitted` says what is still missing."""
+    if plan is not None and (report.plan is None or PLAN_DATA in report.omitted):
+        report = replace(report, plan=plan, omitted=tuple(name for name in report.omitted if name not in ("plan", PLAN_DATA)))
+    if measured is not None and report.measured is None:
+        named = [name for name in report.omitted if name != "measured" and name not in _LEAN]
+        report = replace(report, measured=measured, omitted=(*_LEAN, *named))
     return report
 
 
@@ -62,11 +73,13 @@ def _without_steps(report: Report) -> Report:
     return replace(report, stages=tuple(replace(stage, steps=(), repeat_values=()) for stage in report.stages))
 
 
+PLAN_DATA: Final = "plan.data"
+_LEAN: Final = ("measured.windows.steps.slices", "measured.windows.steps.timings", "measured.windows that are not judged")
 _OMISSIONS: Final[tuple[tuple[str, Callable[[Report], Report]], ...]] = (
-    ("measured.windows.steps.slices", _each_step(lambda step: replace(step, slices=()))),
-    ("measured.windows.steps.timings", _each_step(lambda step: replace(step, timings=None))),
-    ("measured.windows that are not judged", _judged_only),
-    ("plan.data", _without_plan_data),
+    (_LEAN[0], _each_step(lambda step: replace(step, slices=()))),
+    (_LEAN[1], _each_step(lambda step: replace(step, timings=None))),
+    (_LEAN[2], _judged_only),
+    (PLAN_DATA, _without_plan_data),
     ("measured", lambda report: replace(report, measured=None)),
     ("plan", lambda report: replace(report, plan=None)),
     ("stages.steps and stages.repeatValues", _without_steps),

@@ -11,7 +11,7 @@ import msgspec
 from slipstream_loadtest.judged.metrics import METRICS, Pooled, pool
 from slipstream_loadtest.judged.verdict import Verdict
 from slipstream_loadtest.measured.histogram import CODEC_VERSION, Histogram
-from slipstream_loadtest.measured.result import RESULT_VERSION, Result, Window, levels
+from slipstream_loadtest.measured.result import READABLE_RESULTS, Result, Window, levels
 from slipstream_loadtest.plan.model import PLAN_VERSION, Plan
 from slipstream_loadtest.report.bounded import CONFIG_MAP_BYTES, fitted, plain
 from slipstream_loadtest.report.model import (
@@ -92,9 +92,10 @@ def read_report(text: str | bytes) -> Report:
 
 def _of_this_version(document: dict[str, Any]) -> dict[str, Any]:
     """Figures of every release are readable; a plan or a result of another version can't be computed with, and is left out by name."""
-    current = {"plan": PLAN_VERSION, "measured": RESULT_VERSION}
-    other = [name for name, wanted in current.items() if isinstance(document.get(name), dict) and document[name].get("version") != wanted]
-    said = [f"{name} (of version {document[name].get('version')}, this one reads {current[name]})" for name in other]
+    readable = {"plan": (PLAN_VERSION,), "measured": tuple(sorted(READABLE_RESULTS))}
+    found = {name: document[name].get("version") for name in readable if isinstance(document.get(name), dict)}
+    other = [name for name, number in found.items() if number not in readable[name]]
+    said = [f"{name} (of version {found[name]}, this one reads {' and '.join(map(str, readable[name]))})" for name in other]
     omitted = document.get("omitted")
     return document | dict.fromkeys(other) | {"omitted": [*omitted, *said] if isinstance(omitted, list) else omitted}
 

@@ -146,8 +146,26 @@ class PhaseFigures(ReportPart, frozen=True, kw_only=True):
     start_lag_p99_ms: float | None
 
 
+class PolicyInForce(ReportPart, frozen=True, kw_only=True):
+    """A policy on the pool that the load went through. `hash`: of its spec, so that a change and back again are told apart from none."""
+
+    kind: str
+    name: str
+    generation: int
+    hash: str = ""
+
+
+class SidecarCounters(ReportPart, frozen=True, kw_only=True):
+    """What the runners' sidecars have counted by name, added up: at the common start, at the end, and in between."""
+
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    difference: dict[str, int] = {}
+
+
 class Report(ReportPart, frozen=True, kw_only=True):
-    """The document. `unenforced`: fields of the LoadTest that were set and had no effect. `status`: added by the operator."""
+    """The document. `unenforced`: fields of the LoadTest that were set and had no effect. Only the operator knows `trigger` (why the run
+    began), `policies` in force and `sidecars`, and adds them with its `status`."""
 
     schema_version: Literal[1]
     name: str
@@ -170,4 +188,7 @@ class Report(ReportPart, frozen=True, kw_only=True):
     omitted: tuple[str, ...]
     plan: Plan | None
     measured: Result | None
+    trigger: str | msgspec.UnsetType = msgspec.UNSET
+    policies: tuple[PolicyInForce, ...] | msgspec.UnsetType = msgspec.UNSET
+    sidecars: SidecarCounters | msgspec.UnsetType = msgspec.UNSET
     status: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET

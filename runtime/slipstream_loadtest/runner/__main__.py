@@ -92,7 +92,7 @@ class Runner:
             return self._part
         if self._phase != "Running":
             return None
-        data = fitted(self._settings.plan, self._engine.snapshot(since))
+        data = fitted(self._settings.plan, self._probing.so_far(self._engine.snapshot(since)))
         return data, digest(data)
 
     def acknowledge(self, name: str) -> bool:

@@ -105,7 +105,7 @@ async def _run_here(plan: Plan, run: str, environ: Mapping[str, str], told: _Tol
     clock = MonotonicClock()
 
     def report(progress: Progress) -> None:
-        told.moment(progress, lambda: [engine.snapshot()])
+        told.moment(progress, lambda: [probing.so_far(engine.snapshot())])
 
     engine = Engine(plan, 0, clock, drivers_for(plan, environ), run=run, on_progress=report)
     probing = Probing(plan, 0, clock, environ, run=run)

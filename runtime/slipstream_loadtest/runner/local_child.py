@@ -53,12 +53,13 @@ class _Teller:
         self._voice = voice
         self._live = live
         self._since = 0
-        self.engine: Engine | None = None
+        self.measuring: tuple[Engine, Probing] | None = None
 
     def __call__(self, progress: Progress) -> None:
-        if self._live and self.engine is not None and not self._voice.busy:
-            since, self._since = self._since, self.engine.unsettled
-            self._voice.say(LIVE_MARK + encode_part(self.engine.snapshot(since)).decode())
+        if self._live and self.measuring is not None and not self._voice.busy:
+            engine, probing = self.measuring
+            since, self._since = self._since, engine.unsettled
+            self._voice.say(LIVE_MARK + encode_part(probing.so_far(engine.snapshot(since))).decode())
         self._voice.say(PROGRESS_MARK + msgspec.json.encode(progress).decode())  # last: who hears it looks at the snapshots
 
 
@@ -72,8 +73,8 @@ async def run_child(plan_json: bytes, run: str, index: str, live: str = "") -> i
     try:
         drivers = drivers_for(plan, os.environ)
         engine = Engine(plan, int(index), clock, drivers, run=run, attempt=str(os.getpid()), on_progress=teller)
-        teller.engine = engine
         probing = Probing(plan, int(index), clock, os.environ, run=run)
+        teller.measuring = engine, probing
         await engine.prepare()
     except TargetUnusable as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it

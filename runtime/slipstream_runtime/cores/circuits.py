@@ -18,11 +18,12 @@ _LOOKED_AT: Final = 8  # when one must go: so many of the least recently used, t
 class Circuits:
     """The circuits of one pool; they outlive reloads as long as their rule's name and scope stay."""
 
-    __slots__ = ("_lease", "_operations", "_random", "_rules", "_settings", "evictions", "transitions")
+    __slots__ = ("_held", "_lease", "_operations", "_random", "_rules", "_settings", "evictions", "transitions")
 
     def __init__(self, random: Callable[[], float]) -> None:
         self._random = random
         self._lease: float = LEASE_SECONDS
+        self._held: dict[str, Force] = {}  # by rule: what all its circuits are held at, those that are still to come too
         self._settings: dict[str, config.BreakerRule] = {}
         self._rules: dict[str, Breaker] = {}
         self._operations: OrderedDict[tuple[str, str], Breaker] = OrderedDict()
@@ -40,6 +41,7 @@ class Circuits:
             del self._operations[key]
         for breaker in (*self._rules.values(), *self._operations.values()):
             breaker.reconfigure(kept[breaker.rule.name], lease, now)
+        self._held = {name: forced for name, forced in self._held.items() if name in kept}
         for rule in rules:
             if rule.scope == "Rule" and rule.name not in self._rules:
                 self._rules[rule.name] = self._new(rule, "", now)
@@ -61,13 +63,26 @@ class Circuits:
         breaker = self._operations[circuit] = self._new(rule, operation, now)
         return breaker
 
+    def peek(self, circuit: tuple[str, str]) -> Breaker | None:
+        """As `get`, but makes and moves none; for explaining."""
+        return self._operations.get(circuit) if circuit[1] else self._rules.get(circuit[0])
+
     def all(self) -> list[Breaker]:
         """For status and metrics: by rule, then by operation."""
         return sorted((*self._rules.values(), *self._operations.values()), key=lambda breaker: (breaker.rule.name, breaker.operation))
 
-    def force(self, rule: str, forced: Force, now: float) -> int:
-        """Holds (`""`: lets go and resets) every circuit of a rule; how many there are."""
-        found = [breaker for breaker in self.all() if breaker.rule.name == rule]
+    def held(self, rule: str) -> Force:
+        """What a circuit of this rule begins as; `""`: as the rule's mode says."""
+        return self._held.get(rule, "")
+
+    def force(self, rule: str, forced: Force, now: float, operation: str = "") -> int:
+        """Holds (`""`: lets go and resets) every circuit of a rule, those that are still to come too, or that of one operation; how many
+        there are."""
+        if forced and not operation:
+            self._held[rule] = forced
+        elif not operation:
+            self._held.pop(rule, None)
+        found = [breaker for breaker in self.all() if breaker.rule.name == rule and operation in ("", breaker.operation)]
         for breaker in found:
             if forced:
                 breaker.force(forced, now)
@@ -82,7 +97,11 @@ class Circuits:
         return transitions
 
     def _new(self, rule: config.BreakerRule, operation: str, now: float) -> Breaker:
-        return Breaker(rule, operation, now, self._random, self.transitions.append, self._lease)
+        breaker = Breaker(rule, operation, now, self._random, self.transitions.append, self._lease)
+        held = self.held(rule.name)
+        if held:
+            breaker.force(held, now)
+        return breaker
 
     def _evict(self, now: float) -> None:
         """Forgets a circuit, a closed one if there is one among the least recently used."""

@@ -29,9 +29,10 @@ class PathFill:
 class Ends:
     """One invalidation, as a router has it: its match, the scopes that it ends always, and the paths that it fills in."""
 
-    __slots__ = ("fills", "match", "scopes")
+    __slots__ = ("fills", "match", "name", "scopes")
 
-    def __init__(self, match: Match, scopes: tuple[int, ...], fills: tuple[PathFill, ...]) -> None:
+    def __init__(self, name: str, match: Match, scopes: tuple[int, ...], fills: tuple[PathFill, ...]) -> None:
+        self.name = name
         self.match = match
         self.scopes = scopes
         self.fills = fills

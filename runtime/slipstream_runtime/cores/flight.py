@@ -93,6 +93,10 @@ class Flights(Generic[W]):
             self._marks.popitem(last=False)
         return [waiter for waiter in waiters if waiter is not flight.leader]
 
+    def alone_for(self, key: bytes, now: float) -> float:
+        """Seconds for which nobody waits for this key yet, since it proved uncacheable; 0: it isn't so."""
+        return max(0.0, self._marks.get(key, now) - now)
+
     def unmark(self, key: bytes) -> None:
         """The key proved cacheable after all."""
         self._marks.pop(key, None)

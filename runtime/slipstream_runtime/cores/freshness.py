@@ -3,6 +3,8 @@
 The rule's TTL is the most; upstream directives (Honor) can only shorten it or forbid. `private` may be stored where the partition
 holds every identity the request showed, because the partition then is that caller's private cache; never under Shared. Ignore
 disregards Cache-Control, Expires and Age, but never Vary and Set-Cookie: those say what the answer is, not how long it lasts.
+An answer that may only be used once the upstream has confirmed it (`no-cache`, `max-age=0`) is kept where it has a validator to ask with,
+and the partition holds every identity; such a one has no life, and is shared with nobody who didn't ask the upstream for itself.
 Only 200 is stored, and where the rule says so 404 and 410: other statuses are either errors, partial, or rare enough not to be worth
 a wrong answer."""
 
@@ -26,7 +28,7 @@ NEGATIVE: Final = frozenset((404, 410))  # "there is no such thing": an answer l
 class Storing:
     """The judgement on one answer: with `detail` it isn't stored, and `detail` says why (a token for Cache-Status)."""
 
-    __slots__ = ("age", "asker", "detail", "grace", "received", "ttl")
+    __slots__ = ("age", "asker", "confirm", "detail", "grace", "received", "ttl")
 
     def __init__(self, detail: str, received: float, ttl: float = 0.0, age: float = 0.0, grace: Grace = NONE, asker: int = 0) -> None:
         self.detail = detail
@@ -34,6 +36,7 @@ class Storing:
         self.ttl = ttl  # seconds from `received`, jitter included
         self.age = age  # how old it was when it came
         self.grace = grace  # what it may be used for after `ttl`
+        self.confirm: bool = False  # it is stored without a life: the upstream is asked before each use
         self.asker = asker  # in Shadow: a hash of who asked, never an identity
 
 
@@ -59,9 +62,11 @@ def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[
         elif name in _WHAT_IT_IS and (name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value))):
             return Storing(name.decode("ascii"), now)
     directives: Directives | None = None
+    confirmable = False
     if governed and plan.honor:
         directives = directives_of(lines)
-        why = _forbidden(directives, plan.interest.shared, request.credential)
+        confirmable = validator and not (negative or request.credential)
+        why = _forbidden(directives, plan.interest.shared, request.credential, confirmable)
         if why:
             return Storing(why, now)
     ttl = plan.negative_ttl if negative else plan.ttl
@@ -69,32 +74,42 @@ def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[
         ttl *= 1.0 - plan.jitter * plan.cache.random()  # shorter only: neither policy nor upstream allowed more
     storing = Storing("", now, ttl, delay, plan.grace.kept if validator else plan.grace.plain, request.asker)
     if directives is not None:
-        _honour(plan, directives, lines, storing, validator)
+        _honour(plan, directives, lines, storing, validator, confirmable)
     if negative:
         storing.grace = NONE  # "not found" stands in for nothing
     return storing
 
 
-def _honour(plan: CachePlan, directives: Directives, fields: list[HeaderField], storing: Storing, validator: bool) -> None:
-    """How long and for what, of an answer that may be stored."""
+def _honour(
+    plan: CachePlan, directives: Directives, fields: list[HeaderField], storing: Storing, validator: bool, confirmable: bool
+) -> None:
+    """How long and for what, of an answer that may be stored; `confirmable`: it may be without a life, too."""
     storing.age += _age(fields)
     lifetime = _lifetime(directives, fields, plan.interest.shared)
     if lifetime is not None:
         storing.ttl = min(storing.ttl, lifetime - storing.age)
-        if storing.ttl <= 0:
-            storing.detail = "expired"
-            return
-    storing.grace = plan.grace.granted(directives, validator)
+    if b"no-cache" in directives:
+        storing.ttl = min(storing.ttl, 0.0)
+    if storing.ttl > 0:
+        storing.grace = plan.grace.granted(directives, validator)
+    elif confirmable:
+        storing.confirm = True
+        storing.grace = plan.grace.confirmed(directives)
+        if storing.grace.strict:
+            storing.ttl = 0.0  # how long ago its time was over doesn't matter
+    else:
+        storing.detail = "expired"
 
 
-def _forbidden(directives: Directives, shared: bool, credential: bool) -> str:
-    """Why the upstream forbids storing, empty where it doesn't. Field lists of `private` and `no-cache` count as the whole answer."""
+def _forbidden(directives: Directives, shared: bool, credential: bool, confirmable: bool) -> str:
+    """Why the upstream forbids storing, empty where it doesn't; `confirmable`: what may be used only once it is confirmed is kept. Field
+    lists of `private` and `no-cache` count as the whole answer."""
     names = directives.names
     if not names:
         return "credential" if credential else ""
     if b"no-store" in names:
         return "no-store"
-    if b"no-cache" in names:
+    if b"no-cache" in names and not confirmable:
         return "no-cache"
     if b"private" in names and (shared or credential):
         return "private"

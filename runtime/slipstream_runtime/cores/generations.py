@@ -26,6 +26,11 @@ def path_scope(path: str) -> int:
     return _PATHS + hash(path) % STRIPES
 
 
+def partition_scope(partition: int) -> int:
+    """The scope of a partition's hash, shared as that of a path."""
+    return _PARTITIONS + partition % STRIPES
+
+
 class Snapshot:
     """What one read may be stored, joined or served against."""
 
@@ -118,6 +123,10 @@ class Generations:
             self.last.append(0)
             self.writing.append(0)
         return scope
+
+    def named(self) -> dict[str, int]:
+        """The scopes of all tags that are known here, by name; for explaining."""
+        return dict(self._tags)
 
     def capture(self, tags: tuple[int, ...], partition: int, path: int) -> Snapshot:
         """The present, before a read begins. `partition` is any hash of the partition, `tags` and `path` (path_scope) are scopes."""

@@ -65,6 +65,15 @@ class GraceRule:
             return self.kept if validator else self.plain
         return self._granted(revalidate, error, KEEP if validator else 0.0)
 
+    def confirmed(self, directives: Directives) -> Grace:
+        """Of an answer with a validator and without a life (Honor): it is never served unconfirmed, whatever the rule grants, but for as
+        long as it says itself (RFC 5861)."""
+        revalidate, error = directives.seconds(b"stale-while-revalidate"), directives.seconds(b"stale-if-error")
+        if b"no-cache" in directives or (revalidate is None and error is None):
+            return STRICT_KEPT
+        granted = self.granted(directives, True)
+        return granted if granted.strict else self._granted(revalidate or 0, error or 0, KEEP)
+
     def _granted(self, revalidate: int | None, error: int | None, keep: float) -> Grace:
         """With what the upstream says, None where it says nothing."""
         of_error = _least(self._error, error)

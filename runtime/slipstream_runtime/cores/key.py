@@ -1,4 +1,5 @@
-"""One pass over a request's lines: its cache key, its partition, and what it asks of a cache. Pure; remembers nothing of any caller.
+"""One pass over a request's lines: its cache key, its partition, and what it asks of a cache. Pure; retains no credential, and of other
+lines what those have in common that come again and again.
 
 The key is a keyed hash over length-delimited fields, so no two requests that differ in one of them share it, and nobody outside the
 process can search for a collision (`secret`)."""
@@ -28,7 +29,7 @@ KEY_BYTES: Final = 16
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 _TOLD: Final = CREDENTIAL | VALIDATING | CONTROL
 NO_LIMIT: Final = -1
-MAX_KNOWN: Final = 1024  # lines that recur together, of one rule
+MAX_KNOWN: Final = 16  # sets of lines that come again and again, of one rule: as many as there are at a time, and some that were
 _MARKER: Final = b"\xff\xff"  # never mixes with answers to requests without a credential
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _FEW: Final = 1024

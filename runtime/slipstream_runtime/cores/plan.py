@@ -13,6 +13,7 @@ from slipstream_runtime.cores.grace import GraceRule
 from slipstream_runtime.cores.identity import Interest
 from slipstream_runtime.cores.key import KeyReader
 
+RULE_TAG: Final = "\0"  # begins what rule_tag makes
 SECRET_BYTES: Final = 32  # of blake2b's key, at most 64
 
 
@@ -138,7 +139,7 @@ class CachePlan:
 
 def rule_tag(rule: str) -> str:
     """The tag of a rule's answers alone; no tag of a policy begins so."""
-    return f"\0{rule}"
+    return RULE_TAG + rule
 
 
 def _identity(pool: config.Pool, rule: config.CacheRule) -> bytes:

@@ -105,6 +105,15 @@ class Router:
             self._remembered.setdefault(method, {})[path] = operation
         return operation
 
+    @property
+    def seen(self) -> list[Operation]:
+        """Every operation that was asked for so far; bounded by the rules."""
+        return list(self._operations.values())
+
+    def invalidations(self, method: bytes, path: str) -> list[str]:
+        """The names of those that such a request sets off; for explaining."""
+        return [rule.name for rule in self._invalidations.all(method.upper(), fold(path))] if self.plans else []
+
     def _decide(self, method: bytes, path: str) -> Operation:
         normal = is_normal(path)
         cached = self._caches.first(b"GET" if method == b"HEAD" else method, path) if normal else None
@@ -142,7 +151,7 @@ class Router:
         filled, wide = fills(rule)
         scopes = [cache.generations.tag(tag) for tag in rule.tags]
         scopes += [plan.scope for plan in self.plans if plan.name in rule.rules or touched(wide, plan.rule.match)]
-        return Ends(rule.match, tuple(scopes), tuple(filled))
+        return Ends(rule.name, rule.match, tuple(scopes), tuple(filled))
 
 
 def is_normal(path: str) -> bool:

@@ -124,7 +124,7 @@ class Store:
             return "invalidated"
         if snapshot.writing():
             return "write-in-flight"
-        if now >= storing.received + storing.ttl:
+        if now >= storing.received + storing.ttl and not storing.confirm:
             return "expired"
         if not self.admits(len(head), len(body)):
             self.refusals += 1

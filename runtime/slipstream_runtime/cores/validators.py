@@ -44,9 +44,13 @@ def conditions(head: bytes) -> bytes:
 
 
 def confirms(head: bytes, fields: Sequence[HeaderField]) -> bool:
-    """A 304 with `fields` is about the stored answer: it names no other entity tag (RFC 9111 §4.3.4)."""
+    """A 304 with `fields` is about the stored answer: it names no other entity tag, and without one no other date (RFC 9111 §4.3.4)."""
+    stored = fields_of(head)
     named = value_of(fields, b"etag")
-    return not named or opaque(named) == opaque(value_of(fields_of(head), b"etag"))
+    if named:
+        return opaque(named) == opaque(value_of(stored, b"etag"))
+    modified = value_of(fields, b"last-modified")
+    return not modified or modified == value_of(stored, b"last-modified")
 
 
 def merged(head: bytes, fields: Sequence[HeaderField]) -> bytes:

@@ -6,6 +6,7 @@ from typing import Final
 
 AHEAD: Final = 0.1  # of an answer's life: so long before its end it is fetched again
 LOOK_AGAIN: Final = 1.0  # seconds after which one is looked at that isn't there yet
+LOOK_AT_LIFELESS: Final = 30.0  # the same, of an answer that the upstream is to confirm before each use
 BURST: Final = 1.0  # seconds whose budget may be spent at once
 
 
@@ -39,9 +40,10 @@ class Warmth:
         self._due[target] = expires - (expires - received) * AHEAD
         return self._due[target] > now
 
-    def missing(self, target: int, now: float) -> None:
-        """It isn't, or soon won't be: look again in a moment, whether it was asked for or not."""
-        self._due[target] = now + LOOK_AGAIN
+    def missing(self, target: int, now: float, lifeless: bool = False) -> None:
+        """It isn't, or soon won't be: look again in a moment, whether it was asked for or not. `lifeless`: it has no life of its own, so
+        that it would be missing for ever."""
+        self._due[target] = now + (LOOK_AT_LIFELESS if lifeless else LOOK_AGAIN)
 
     def never(self, target: int) -> None:
         """No rule takes it."""

@@ -8,6 +8,8 @@
 /* What a name means to a proxy, as fields.py numbers it; above them are kinds that only the caller reads. Below 30: they are bits. */
 enum { ORDINARY, CONTENT_LENGTH, TRANSFER_ENCODING, CONNECTION, HOST_FIELD, EXPECT, UPGRADE, HOP_BY_HOP, DEADLINE, CLOSE, FIRST_FREE_KIND };
 #define MAX_KIND 29
+#define LOGIN 19 /* of those only this one and the next are looked at here */
+#define CHALLENGE 21
 #define CHUNKED (-1)
 
 typedef struct {

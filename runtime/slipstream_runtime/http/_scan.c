@@ -99,6 +99,15 @@ static int take_special(Lines *found, const uint8_t *text, const Line *line, int
     }
 }
 
+/* Whether a credential or a challenge may be about its connection (binding.py decides, where this doesn't rule it out): its scheme begins
+as one of those does, or there may be another one behind a comma. A bearer token and a password aren't. */
+static int may_bind(const uint8_t *text, const Line *line)
+{
+    const uint32_t size = line->value_end - line->value;
+    const uint8_t first = size ? TOKEN[text[line->value]] : 0;
+    return first == 'n' || first == 'k' || first == 'c' || memchr(text + line->value, ',', size) != NULL;
+}
+
 /* The line at `at` (after a CRLF); where it ends, 0 where it isn't a good one. */
 static uint32_t take_line(const uint8_t *text, uint32_t at, uint32_t size, Line *line)
 {
@@ -157,6 +166,8 @@ static int take_lines(Found *found, const uint8_t *text, uint32_t first, uint32_
         if (at == 0)
             return 0;
         here->kind = names_code(names, text + here->start, here->colon - here->start, here->hash);
+        if ((here->kind == LOGIN || here->kind == CHALLENGE) && !may_bind(text, here))
+            here->kind = ORDINARY;
         if (here->kind) {
             if (here->kind > MAX_KIND || here->kind == CLOSE || !take_special(&found->facts, text, here, found->number))
                 return 0;

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_runtime.cores.fields import Head, Lines
+from slipstream_runtime.http import binding
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     AGE,
+    CHALLENGES,
     CLOSE,
     CONTENT_LENGTH,
     DATE,
@@ -17,6 +19,7 @@ from slipstream_runtime.http.fields import (
     HOST_FIELD,
     NAMES,
     OF_THE_HOP,
+    ORDINARY,
     PLAIN,
     UPGRADE,
     VALUE,
@@ -27,13 +30,14 @@ from slipstream_runtime.http.fields import (
 )
 from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_body
 from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
-from slipstream_runtime.http.layout import NO_LENGTH, Layout, Layouts, laid_out
+from slipstream_runtime.http.layout import NO_LENGTH, Drawn, Layout, Layouts, drawn
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
 MAX_STATUS_LINES: Final = 256
-MAX_REMEMBERED_HEAD: Final = 1_024
+_MAY_DIFFER: Final = frozenset((ORDINARY, CONTENT_LENGTH))
 _GOVERNING_NAMES: Final = frozenset(name for name, kind in NAMES.items() if (GOVERNING | 1 << DATE) >> kind & 1)
 _EXPIRES: Final = 1 << EXPIRES
+_ENDS: Final = 1 << CLOSE | CHALLENGES  # may say that nobody else gets the connection
 _GOVERNING_BY_DATE: Final = GOVERNING | 1 << DATE
 _NOT_STORED: Final = OF_THE_HOP | 1 << CONTENT_LENGTH | 1 << AGE
 
@@ -121,31 +125,36 @@ class AnswerHead(Head):
 
 
 class AnswerLayout(Layout):
-    """How answers are laid out that have one status line and all lines that mean something, but a Content-Length, in common. Nothing is
-    retained of what `model` says in the lines that differ: that was somebody's."""
+    """How answers are laid out whose status line and framing, but for a Content-Length, are the same. Nothing is retained of what `model`
+    says in the lines that differ: that was somebody's."""
 
-    __slots__ = ("_cut", "_governing", "_memo", "body", "keep_alive", "kept", "line", "whole")
+    __slots__ = ("_cut", "_fixed", "_governing", "_memo", "body", "keep_alive", "kept", "line", "whole")
 
-    def __init__(self, parts: list[bytes], names: list[bytes], fields: list[Field], model: AnswerHead) -> None:
-        super().__init__(parts, names, fields)
+    def __init__(self, drawn: Drawn, model: AnswerHead) -> None:
+        super().__init__(drawn)
         self._memo = model._memo
-        self._governing = model.governing  # none of those differ
         self.line = model.line
         self.body = model.body
         self.keep_alive = model.keep_alive
         self.kept = model.kept
         self._cut = self.start.find(model.kept) if model.kept else -1
-        self.whole = None if names else model  # where nothing differs
+        self.whole = None if drawn.names else model  # where nothing differs
+        names = [line.name if isinstance(line, Field) else drawn.names[line] for line in drawn.lines]
+        self._governing = [line for line, name in zip(drawn.lines, names, strict=True) if name in _GOVERNING_NAMES]
+        self._fixed = [line for line in self._governing if isinstance(line, Field)]
 
-    def head(self, block: bytes, body: int) -> AnswerHead:
-        """The head in `block`, which is laid out so."""
+    def head(self, block: bytes, body: int, values: list[bytes]) -> AnswerHead:
+        """The head in `block`, which is laid out so and has these values; raises MalformedError."""
         cut = self._cut
         if cut >= 0:
             block = block[:cut] + block[cut + len(self.kept) :]
         elif self.kept:
             block = block.replace(self.kept, b"", 1)
         head = AnswerHead(self.line, self._memo, None, 0, block)
-        head.body, head.keep_alive, head._governing = body, self.keep_alive, self._governing
+        head.body, head.keep_alive, head._governing = body, self.keep_alive, self._fixed
+        if len(self._fixed) < len(self._governing):
+            field, spelt = self._memo.field, self.spelt
+            head._governing = [line if isinstance(line, Field) else field(spelt[line] + values[line]) for line in self._governing]
         return head
 
 
@@ -205,7 +214,9 @@ class AnswerScanner:
             return self._read(block, method)
         head = AnswerHead(line, self.memo, lines, present, b"" if present & OF_THE_HOP else block)
         head.body = answer_body(method, line.status, body if present & FRAMED else None)
-        head.keep_alive = head.body != UNTIL_CLOSE and not present >> CLOSE & 1
+        head.keep_alive = head.body != UNTIL_CLOSE and not (
+            present & _ENDS and (present >> CLOSE & 1 or binding.lines_bind(lines.kinds(CHALLENGES)))
+        )
         return head
 
     def _read(self, block: bytes, method: bytes) -> AnswerHead:
@@ -215,10 +226,10 @@ class AnswerScanner:
             if layout.whole is not None:
                 return layout.whole
             if layout.length < 0:
-                return layout.head(block, layout.body)
+                return layout.head(block, layout.body, values)
             length = layout.content_length(values)
             if length != NO_LENGTH:
-                return layout.head(block, answer_body(method, layout.line.status, length))
+                return layout.head(block, answer_body(method, layout.line.status, length), values)
         return self._read_lines(block, method)
 
     def _read_lines(self, block: bytes, method: bytes) -> AnswerHead:
@@ -228,17 +239,21 @@ class AnswerScanner:
             raise MalformedError(502, "too many header lines in an answer")
         head = AnswerHead(line, self.memo, None, 0, block)
         fields = head._fields = self.memo.fields(lines[1:])
+        challenged = binding.fields_bind(fields, binding.CHALLENGES)
         _framed(head, fields, method)
-        if head.block and method != b"HEAD" and len(block) <= MAX_REMEMBERED_HEAD and self._layouts.wanted():
+        head.keep_alive = head.keep_alive and not challenged
+        if head.block and method != b"HEAD" and self._layouts.wanted(block):
             self._learn(head, lines)
         return head
 
     def _learn(self, head: AnswerHead, lines: list[bytes]) -> None:
         """How a head is laid out whose lines all go on as they came, but for one."""
         first = lines.pop(0)
-        made = laid_out(first, lines, self.memo.fields(lines), self.memo)
-        if made is not None and _GOVERNING_NAMES.isdisjoint(made[1]):
-            self._layouts.add(AnswerLayout(*made, head))
+        made = drawn(first, lines, self.memo.fields(lines), self.memo, _MAY_DIFFER)
+        if made is None or not binding.CHALLENGES.isdisjoint(made.names):
+            self._layouts.nothing()
+        else:
+            self._layouts.add(AnswerLayout(made, head))
 
 
 def _framed(head: AnswerHead, fields: list[Field], method: bytes) -> None:

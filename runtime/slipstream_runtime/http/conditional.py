@@ -19,7 +19,7 @@ def conditional_request(head: RequestHead, host: bytes, conditions: bytes) -> by
         return ordinary.forwarded(_DROPPED, host, VIA + conditions + END)
     own = head.host_field
     lines = [b"%b %b HTTP/1.1" % (head.line.method, head.line.target)]
-    if host or own is None:
+    if own is None:
         lines.append(b"Host: " + host)
-    lines += [field.raw for field in head.fields if field.name not in CONDITIONS and not (host and field is own)]
+    lines += [b"Host: " + host if host and field is own else field.raw for field in head.fields if field.name not in CONDITIONS]
     return b"\r\n".join(lines) + VIA + conditions + END

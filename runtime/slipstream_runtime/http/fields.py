@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from slipstream_runtime.cores.fields import HeaderField
+from slipstream_runtime.cores.fields import CREDENTIALS, HeaderField
 from slipstream_runtime.http.errors import MalformedError
 
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -25,6 +25,7 @@ EXPECT: Final = 5
 UPGRADE: Final = 6
 HOP_BY_HOP: Final = 7  # never forwarded
 DEADLINE: Final = 8  # how long the caller waits: renewed at each hop
+HOP_CHALLENGE: Final = 20  # never forwarded; may ask for what authenticates the connection
 
 # Kinds whose lines go on as they came, provided framing.declared_body believes them.
 PLAIN: Final = frozenset((ORDINARY, CONTENT_LENGTH, HOST_FIELD))
@@ -38,7 +39,7 @@ KINDS: Final[dict[bytes, int]] = {
     b"upgrade": UPGRADE,
     b"keep-alive": HOP_BY_HOP,
     b"proxy-connection": HOP_BY_HOP,
-    b"proxy-authenticate": HOP_BY_HOP,
+    b"proxy-authenticate": HOP_CHALLENGE,
     b"proxy-authorization": HOP_BY_HOP,
     b"proxy-authentication-info": HOP_BY_HOP,
     b"te": HOP_BY_HOP,
@@ -58,6 +59,8 @@ AGE: Final = 15
 DATE: Final = 16
 VALIDATOR: Final = 17
 CONDITION: Final = 18  # that a cache may answer
+LOGIN: Final = 19  # a credential that may authenticate the connection: the scanner in C looks at its scheme; of a challenge, too:
+CHALLENGE: Final = 21
 NAMES: Final[dict[bytes, int]] = KINDS | {
     b"close": CLOSE,
     b"vary": VARY,
@@ -71,12 +74,15 @@ NAMES: Final[dict[bytes, int]] = KINDS | {
     b"last-modified": VALIDATOR,
     b"if-none-match": CONDITION,
     b"if-modified-since": CONDITION,
+    b"authorization": LOGIN,
+    b"www-authenticate": CHALLENGE,
 }
 # As sets of kinds, a bit each (Lines.present, and what its methods take).
 FRAMED: Final = 1 << CONTENT_LENGTH | 1 << TRANSFER_ENCODING
-OF_THE_HOP: Final = 1 << TRANSFER_ENCODING | 1 << CONNECTION | 1 << HOP_BY_HOP | 1 << DEADLINE
+OF_THE_HOP: Final = 1 << TRANSFER_ENCODING | 1 << CONNECTION | 1 << HOP_BY_HOP | 1 << DEADLINE | 1 << HOP_CHALLENGE
+CHALLENGES: Final = 1 << CHALLENGE | 1 << HOP_CHALLENGE
 GOVERNING: Final = 1 << VARY | 1 << SET_COOKIE | 1 << CONTENT_RANGE | 1 << CACHE_CONTROL | 1 << EXPIRES | 1 << AGE | 1 << VALIDATOR
-SECRETS: Final = frozenset((b"authorization", b"cookie", b"set-cookie", b"proxy-authorization", b"mcp-session-id", b"x-api-key"))
+SECRETS: Final = frozenset((*CREDENTIALS, b"set-cookie", b"proxy-authorization"))
 MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer
 
 
@@ -155,6 +161,10 @@ class FieldMemo:
             if field is None:
                 found[at] = self.learn(lines[at])
         return found
+
+    def field(self, raw: bytes) -> Field:
+        """The field of one line; raises MalformedError."""
+        return self.known.get(raw) or self.learn(raw)
 
     def recurs(self, raw: bytes) -> bool:
         """Whether it is remembered, and so is every other value that its name had so far."""

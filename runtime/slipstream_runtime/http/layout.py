@@ -3,29 +3,44 @@ and little of it read. Pure; never takes what the scanners would refuse, and ret
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from typing import Final, Generic, TypeVar
 
 from slipstream_runtime.cores.fields import Known
-from slipstream_runtime.http.fields import CONTENT_LENGTH, CONTROLS, MAX_LENGTH_DIGITS, ORDINARY, Field, FieldMemo
+from slipstream_runtime.http.fields import CONTROLS, MAX_LENGTH_DIGITS, Field, FieldMemo
 
 MAX_LAYOUTS: Final = 8  # that are tried, the last used first
 MAX_VALUES: Final = 12  # in one of them
-REST: Final = 256  # heads after one that was learnt in vain, before the next is
+MAX_LAID_OUT: Final = 4_096  # bytes of a head that is learnt from
+REST: Final = 256  # heads after one that nothing was learnt from, or what nobody used, before the next is looked at
 NO_LENGTH: Final = -1
+
+
+class Drawn:
+    """One head as it is laid out: what is the same between the values (`parts`, one more than values), the values' names in lower case and
+    as they are spelt, and all lines in order: a field, or the number of a value."""
+
+    __slots__ = ("lines", "names", "parts", "spelt")
+
+    def __init__(self, parts: list[bytes], names: list[bytes], spelt: list[bytes], lines: list[Field | int]) -> None:
+        self.parts = parts
+        self.names = names
+        self.spelt = spelt
+        self.lines = lines
 
 
 class Layout(Known):
     """One of them. `fields` are those of its fixed lines; `names` are of the others, none of them twice, and none a fixed line's."""
 
-    __slots__ = ("length", "lines", "parts", "start", "used")
+    __slots__ = ("length", "lines", "parts", "spelt", "start", "used")
 
-    def __init__(self, parts: list[bytes], names: list[bytes], fields: Sequence[Field]) -> None:
-        super().__init__(fields, names)
-        self.start = parts[0]
-        self.parts = [(part, len(part)) for part in parts[1:]]  # what follows each value
-        self.lines = len(fields) + len(names)
-        self.length = names.index(b"content-length") if b"content-length" in names else -1  # among the names
+    def __init__(self, drawn: Drawn) -> None:
+        super().__init__([line for line in drawn.lines if isinstance(line, Field)], drawn.names)
+        self.start = drawn.parts[0]
+        self.parts = [(part, len(part)) for part in drawn.parts[1:]]  # what follows each value
+        self.spelt = drawn.spelt
+        self.lines = len(drawn.lines)
+        self.length = drawn.names.index(b"content-length") if b"content-length" in drawn.names else -1  # among the names
         self.used = False
 
     def values(self, block: bytes, at: int) -> list[bytes] | None:
@@ -74,11 +89,15 @@ class Layouts(Generic[L]):
                 return layout, values
         return None
 
-    def wanted(self) -> bool:
-        """Whether another one may be learnt: not where they are all different."""
+    def wanted(self, block: bytes) -> bool:
+        """Whether something may be learnt from another head: not where they are all different."""
         if self._rest:
             self._rest -= 1
-        return not self._rest
+        return not self._rest and len(block) <= MAX_LAID_OUT
+
+    def nothing(self) -> None:
+        """There was nothing to learn."""
+        self._rest = REST
 
     def add(self, layout: L) -> None:
         if len(self._recent) >= MAX_LAYOUTS and not self._recent.pop().used:
@@ -86,19 +105,26 @@ class Layouts(Generic[L]):
         self._recent.insert(0, layout)
 
 
-def laid_out(first: bytes, lines: list[bytes], fields: list[Field], memo: FieldMemo) -> tuple[list[bytes], list[bytes], list[Field]] | None:
-    """What a Layout is made of: `first` (a start line, or nothing) and the lines after it. None where a line that differs means something
-    to a proxy, or isn't the only one of its name."""
-    parts, names, fixed, text = [], [], [], first
+def drawn(first: bytes, lines: list[bytes], fields: list[Field], memo: FieldMemo, may_differ: Collection[int]) -> Drawn | None:
+    """How `first` (a start line, or nothing) and the lines after it are laid out. None where a line that differs is of a kind that mustn't,
+    or isn't the only one of its name."""
+    parts: list[bytes] = []
+    names: list[bytes] = []
+    spelt: list[bytes] = []
+    found: list[Field | int] = []
+    text = first
     for raw, field in zip(lines, fields, strict=True):
         if memo.recurs(raw):
-            fixed.append(field)
+            found.append(field)
             text += b"\r\n" + raw
-        elif field.kind in (ORDINARY, CONTENT_LENGTH):
-            parts.append(text + b"\r\n" + raw[: raw.index(b":") + 1])
+        elif field.kind in may_differ:
+            found.append(len(names))
             names.append(field.name)
+            spelt.append(raw[: raw.index(b":") + 1])
+            parts.append(text + b"\r\n" + spelt[-1])
             text = b""
         else:
             return None
-    distinct = len(set(names)) == len(names) and not {field.name for field in fixed}.intersection(names)
-    return ([*parts, text], names, fixed) if distinct and len(names) <= MAX_VALUES else None
+    fixed = {line.name for line in found if isinstance(line, Field)}
+    distinct = len(set(names)) == len(names) and not fixed.intersection(names)
+    return Drawn([*parts, text], names, spelt, found) if distinct and len(names) <= MAX_VALUES else None

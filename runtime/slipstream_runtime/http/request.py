@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from slipstream_runtime.cores.fields import Asked, Known, Lines
+from slipstream_runtime.http.binding import LOGINS, binds, fields_bind, lines_bind
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     CLOSE,
@@ -14,6 +15,7 @@ from slipstream_runtime.http.fields import (
     DEADLINE,
     EXPECT,
     HOST_FIELD,
+    LOGIN,
     NAMES,
     OF_THE_HOP,
     PLAIN,
@@ -25,7 +27,7 @@ from slipstream_runtime.http.fields import (
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
 from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
-from slipstream_runtime.http.layout import NO_LENGTH, Layout, Layouts, laid_out
+from slipstream_runtime.http.layout import NO_LENGTH, Drawn, Layout, Layouts, drawn
 from slipstream_runtime.http.request_line import RequestLine, parse_request_line
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
@@ -34,17 +36,22 @@ NO_TIMEOUT: Final = -1
 MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: more than a week is no deadline
 _NEVER: Final = math.inf
 _ONLY_HOST: Final = 1 << HOST_FIELD
+_LOGIN: Final = 1 << LOGIN
 
 
 class RequestLayout(Layout):
     """How requests are laid out after their first line: with exactly one Host, and nothing else but ordinary lines and a Content-Length."""
 
-    __slots__ = ("body", "host")
+    __slots__ = ("body", "host", "host_at", "login")
 
-    def __init__(self, parts: list[bytes], names: list[bytes], fields: list[Field], host: Field, body: int) -> None:
-        super().__init__(parts, names, fields)
-        self.host = host
+    def __init__(self, drawn: Drawn, host: Field, body: int) -> None:
+        super().__init__(drawn)
+        self.host_at = drawn.names.index(b"host") if b"host" in drawn.names else -1  # among the values
+        self.host = host if self.host_at < 0 else None
         self.body = body  # unless its length is among the values
+        self.login = (
+            drawn.names.index(b"authorization") if b"authorization" in drawn.names else -1
+        )  # among the names, since no memo knows it
 
 
 class RequestHead(Asked):
@@ -52,8 +59,8 @@ class RequestHead(Asked):
 
     Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once."""
 
-    __slots__ = ("_fields", "_memo", "block", "body", "expects_continue", "host_field", "keep_alive", "line", "method", "notes",
-                 "timeout_ms", "until", "upgrade")  # fmt: skip
+    __slots__ = ("_fields", "_memo", "block", "body", "expects_continue", "host_field", "keep_alive", "line", "may_bind", "method",
+                 "notes", "timeout_ms", "until", "upgrade")  # fmt: skip
 
     def __init__(self, line: RequestLine, memo: FieldMemo, lines: Lines | None, block: bytes) -> None:
         self.lines = lines  # as the base class would, and the next two
@@ -68,6 +75,7 @@ class RequestHead(Asked):
         self.upgrade = b""
         self.timeout_ms: int = NO_TIMEOUT  # how long the caller waits, where it says so
         self.until = _NEVER  # the same as a time, once the clock was asked
+        self.may_bind = True  # False: `binds` needn't look
         self.notes = b""  # lines for the answer, whoever gives it
         self._memo = memo
         self._fields: list[Field] | None = None
@@ -77,8 +85,11 @@ class RequestHead(Asked):
     def fields(self) -> list[Field]:
         fields = self._fields
         if fields is None:
-            lines = self.lines
-            fields = self._fields = self._memo.fields(self.block.split(b"\r\n")[1:] if lines is None else lines.raw(OF_THE_HOP))
+            lines, own = self.lines, self.host_field
+            fields = self._memo.fields(self.block.split(b"\r\n")[1:] if lines is None else lines.raw(OF_THE_HOP))
+            if own is not None:
+                fields = [own if field.kind == HOST_FIELD else field for field in fields]  # that very object: there is one Host
+            self._fields = fields
         return fields
 
     def replace(self, fields: list[Field]) -> None:
@@ -92,6 +103,17 @@ class RequestHead(Asked):
         if self.lines is not None:
             return self.lines.host
         return None if self.host_field is None else self.host_field.value
+
+    def binds(self) -> bool:
+        """Whether it authenticates the connection that it is sent on, for all that follow. Of what goes on, only Authorization can."""
+        if not self.may_bind:
+            return False
+        if self.lines is not None:
+            return lines_bind(self.lines.kinds(_LOGIN))
+        layout = self.known
+        if isinstance(layout, RequestLayout):
+            return binds(self.values[layout.login])
+        return fields_bind(self.fields, LOGINS)
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case)."""
@@ -157,6 +179,7 @@ class RequestScanner:
         if not line.http11 or line.authority or not present >> HOST_FIELD & 1:
             return self._read(block, limits)
         head = RequestHead(line, self.memo, lines, block)
+        head.may_bind = present & _LOGIN != 0
         if present != _ONLY_HOST:
             head.body = body
             head.keep_alive = not present >> CLOSE & 1
@@ -176,6 +199,10 @@ class RequestScanner:
             if line.http11 and not line.authority and layout.lines <= limits.fields and body != NO_LENGTH:
                 head = RequestHead(line, self.memo, None, block)
                 head.known, head.values, head.host_field, head.body = layout, values, layout.host, body
+                if layout.host is None:
+                    at = layout.host_at
+                    head.host_field = self.memo.field(layout.spelt[at] + values[at])
+                head.may_bind = layout.login >= 0
                 return head
         return self._read_lines(block, limits)
 
@@ -193,15 +220,17 @@ class RequestScanner:
             head.host_field = special[0]
         else:
             _with_special(head, special)
-        if head.block and self._layouts.wanted():
+        if head.block and self._layouts.wanted(block):
             self._learn(head, lines, fields)
         return head
 
     def _learn(self, head: RequestHead, lines: list[bytes], fields: list[Field]) -> None:
         """How a head is laid out whose lines all go on as they came."""
-        made = laid_out(b"", lines, fields, self.memo)
-        if made is not None and head.host_field is not None:
-            self._layouts.add(RequestLayout(*made, head.host_field, head.body))
+        made = drawn(b"", lines, fields, self.memo, PLAIN)
+        if made is None or head.host_field is None:
+            self._layouts.nothing()
+        else:
+            self._layouts.add(RequestLayout(made, head.host_field, head.body))
 
 
 def _with_special(head: RequestHead, special: list[Field]) -> None:

@@ -1,4 +1,4 @@
-"""What would happen to a request, and why: rules, key, partition, circuit, pool, hit or miss. Sends, stores and counts nothing."""
+"""What would happen to a request, and why: rules, key, partition, hit or miss (explain_state: the rest). Sends, stores, counts nothing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-
 from slipstream_runtime.cores.fields import CREDENTIALS
 from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.reuse import FETCH, REFRESH, SERVE, STALE, VALIDATE, reuse
 from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import Field, parse_field
+from slipstream_runtime.observe.explain_state import circuit, connections, generations, invalidated
 from slipstream_runtime.proxy.service import HttpService, authority
 
 # What the admin API's own client sends along; not part of the request that is asked about. Its Host is that of the URL asked about.
@@ -45,10 +44,10 @@ def explain(
         "pool": service.config.name,
         "upstream": f"{service.config.upstream.host}:{service.config.upstream.port}",
         "operation": operation.name,
-        "cache": _cache(service, operation, method, target, fields, now),
-        "invalidates": operation.writes,
-        "breaker": _breaker(service, operation, now),
-        "connections": {"inUse": service.pool.core.in_use, "idle": service.pool.core.idle, "pending": service.pool.core.waiting},
+        "cache": _cache(service, operation, method, path, target, fields, now),
+        "invalidates": invalidated(service, operation, method.encode(), path),
+        "breaker": circuit(service, operation, now),
+        "connections": connections(service, now),
     }
     if not operation.normal:
         story["path"] = "not in normal form: no cache rule takes it, and a write to it invalidates every tag of the pool"
@@ -77,7 +76,9 @@ def _fields(headers: tuple[tuple[str, str], ...]) -> list[Field]:
     return fields
 
 
-def _cache(service: HttpService, operation: Operation, method: str, target: str, fields: list[Field], now: float) -> dict[str, Any]:
+def _cache(
+    service: HttpService, operation: Operation, method: str, path: str, target: str, fields: list[Field], now: float
+) -> dict[str, Any]:
     plan = operation.cache
     if plan is None:
         why = "no cache rule matches" if method in ("GET", "HEAD") else "only GET and HEAD are answered from the cache"
@@ -93,13 +94,27 @@ def _cache(service: HttpService, operation: Operation, method: str, target: str,
         "tags": list(plan.rule.tags),
     }
     entry = service.stores[plan.store].peek(request.key)
+    story["generations"] = generations(service, plan, request, path, entry)
     if entry is None:
-        return {"decision": "miss", "why": "no such answer is stored", **story}
+        return {**_absent(service, request.key, now), **story}
     age = {"ageSeconds": round(now - entry.received, 1), "expiresInSeconds": round(entry.expires - now, 1)}
     if not entry.current():
         return {"decision": "miss", "why": "a write has invalidated the stored answer", **age, **story}
+    if now >= entry.expires and now >= entry.retained:
+        return {"decision": "miss", "why": "the stored answer has expired, and its time of grace is over", **age, **story}
     decision, why = _REUSE[reuse(entry, request, now)]
     return {"decision": decision, "why": why, **age, **story}
+
+
+def _absent(service: HttpService, key: bytes, now: float) -> dict[str, Any]:
+    """Why there is nothing, and whether the request would wait for somebody else's call."""
+    alone = service.flights.alone_for(key, now)
+    if alone:
+        why = "the last answer wasn't one to store: for a while each caller asks for itself"
+        return {"decision": "miss", "why": why, "uncacheableForSeconds": round(alone, 1)}
+    if service.flights.under_way(key):
+        return {"decision": "miss", "why": "no such answer is stored; it is being fetched, and the request would wait for that"}
+    return {"decision": "miss", "why": "no such answer is stored"}
 
 
 def _key_headers(plan: CachePlan, fields: list[Field]) -> dict[str, str]:
@@ -115,15 +130,3 @@ def _partition(plan: CachePlan, fields: list[Field]) -> dict[str, Any]:
     wanted = partition.headers if partition.type == "Header" else ("authorization", "cookie", "mcp-session-id")
     given = sorted({field.name.decode() for field in fields if field.name.decode() in wanted})
     return {"type": partition.type, "from": given if partition.type != "Shared" else []}
-
-
-def _breaker(service: HttpService, operation: Operation, now: float) -> dict[str, Any]:
-    rule = operation.breaker
-    if rule is None or operation.circuit is None:
-        return {"why": "no breaker rule matches"}
-    breaker = service.circuits.get(operation.circuit, now)
-    if breaker is None:
-        return {"rule": rule.name}
-    state: dict[str, Any] = {"rule": rule.name, "policy": rule.policy, "scope": rule.scope, "state": breaker.state(now), "mode": rule.mode}
-    state |= {"callsUnderWay": breaker.under_way, "retry": msgspec.to_builtins(rule.retry)}
-    return state | {"retryAfterSeconds": round(breaker.retry_after(now), 1), "fallback": msgspec.to_builtins(rule.fallback)}

@@ -24,13 +24,14 @@ class OperationFigures:
 class PoolFigures:
     """Of one pool; live as long as the pool."""
 
-    __slots__ = ("by_class", "cancelled", "errors", "hits", "operations", "requests", "retries", "retries_answered", "retries_made",
-                 "retries_refused", "transitions")  # fmt: skip
+    __slots__ = ("by_class", "cancelled", "errors", "failures", "hits", "operations", "requests", "retries", "retries_answered",
+                 "retries_made", "retries_refused", "transitions")  # fmt: skip
 
     def __init__(self) -> None:
         self.requests = 0
         self.hits = 0  # answered from a store
         self.errors = 0  # answered by ourselves because the upstream didn't, or cut short
+        self.failures: dict[str, int] = {}  # those of `errors` by reason; reasons are ours, so there are few
         self.retries = 0  # sent again after an idle connection proved closed
         self.retries_made = 0  # further attempts that a rule allowed
         self.retries_answered = 0  # requests that one of them brought an answer
@@ -48,6 +49,11 @@ class PoolFigures:
                 return self.of(OTHER)
             found = self.operations[operation] = OperationFigures()
         return found
+
+    def failed(self, reason: str) -> None:
+        """One request has no answer of the upstream, or a part of one; why, in the word of X-Slipstream-Reason."""
+        self.errors += 1
+        self.failures[reason] = self.failures.get(reason, 0) + 1
 
     def hit(self, operation: str) -> None:
         """One request was answered from a store."""

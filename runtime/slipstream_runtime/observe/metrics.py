@@ -12,9 +12,12 @@ from prometheus_client.registry import Collector
 from slipstream_api.sidecar import PoolStatus, SidecarStatus
 from slipstream_runtime.cores.buckets import BOUNDS
 from slipstream_runtime.observe.access import AccessLog
+from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.service import HttpService
 
 STATES = ("Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed")
+_OF_NO_POOL = (failures.CLIENTS_FULL, failures.STARTING)  # connections are refused, or there is no pool yet
+REASONS = sorted({found.reason for found in vars(failures).values() if isinstance(found, failures.Failure) and found not in _OF_NO_POOL})
 
 
 def exposition(status: SidecarStatus, services: Mapping[str, HttpService], clients: int, refused: int = 0) -> bytes:
@@ -58,9 +61,12 @@ class _Snapshot(Collector):
         )
         yield GaugeMetricFamily("slipstream_connections_limit", "As many as there may be.", value=self._status.max_connections)
         yield from _connections(self._status.pools)
+        yield from _pool_work(self._services)
         yield from _caches(self._status.pools)
         yield from _circuits(self._status.pools)
+        yield from _circuit_changes(self._services)
         yield from _requests(self._services)
+        yield from _unanswered(self._services)
         yield from _durations(self._services)
 
 
@@ -69,6 +75,8 @@ def _connections(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
     pending = GaugeMetricFamily("slipstream_pool_pending", "Requests that wait for a connection.", labels=["pool"])
     opened = CounterMetricFamily("slipstream_pool_connections_opened", "Connections opened.", labels=["pool"])
     evicted = CounterMetricFamily("slipstream_pool_connections_evicted", "Idle ones closed to make room for another pool.", labels=["pool"])
+    failed = CounterMetricFamily("slipstream_pool_connections_failed", "Attempts to connect that failed.", labels=["pool"])
+    lost = CounterMetricFamily("slipstream_pool_connections_lost", "Idle ones that the upstream closed.", labels=["pool"])
     healthy = GaugeMetricFamily("slipstream_pool_healthy", "What the health check says.", labels=["pool"])
     for pool in pools:
         now.add_metric([pool.name, "in_use"], pool.connections.in_use)
@@ -76,8 +84,36 @@ def _connections(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
         pending.add_metric([pool.name], pool.connections.pending)
         opened.add_metric([pool.name], pool.connections.opened_total)
         evicted.add_metric([pool.name], pool.connections.evicted_total)
+        failed.add_metric([pool.name], pool.connections.failed_total)
+        lost.add_metric([pool.name], pool.connections.lost_total)
         healthy.add_metric([pool.name], int(pool.healthy))
-    yield from (now, pending, opened, evicted, healthy)
+    yield from (now, pending, opened, failed, lost, evicted, healthy)
+
+
+def _pool_work(services: Mapping[str, HttpService]) -> Iterator[Metric]:
+    """What the pools' own counters say besides; of the waits the durations are a histogram."""
+    labels = ["pool"]
+    connecting = CounterMetricFamily(
+        "slipstream_pool_connect_seconds", "Time spent opening connections, failed ones included.", labels=labels
+    )
+    usage = CounterMetricFamily("slipstream_pool_usage_seconds", "Time that connections were in use.", labels=labels)
+    bad = CounterMetricFamily(
+        "slipstream_pool_connections_unusable",
+        "Connections that a request left unusable, or their upstream closed after it.",
+        labels=labels,
+    )
+    queued = CounterMetricFamily("slipstream_pool_requests_queued", "Requests that had to wait for a connection.", labels=labels)
+    refused = CounterMetricFamily(
+        "slipstream_pool_requests_refused", "Requests refused a connection at once, without waiting.", labels=labels
+    )
+    for name, service in services.items():
+        stats = service.pool.core.stats
+        connecting.add_metric([name], stats.connections_ms / 1_000)
+        usage.add_metric([name], stats.usage_ms / 1_000)
+        bad.add_metric([name], stats.returns_bad)
+        queued.add_metric([name], stats.requests_queued)
+        refused.add_metric([name], stats.requests_refused)
+    yield from (connecting, usage, bad, queued, refused)
 
 
 def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
@@ -93,8 +129,14 @@ def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
     batched = CounterMetricFamily("slipstream_cache_batched", "Misses that a batch answered.", labels=labels)
     refreshed = CounterMetricFamily("slipstream_cache_refreshed", "Answers fetched anew while a stale one was served.", labels=labels)
     shadow = CounterMetricFamily("slipstream_cache_shadow", "Shadow: hits that would have been wrong.", labels=[*labels, "fault"])
+    stored = CounterMetricFamily("slipstream_cache_stored", "Answers that were stored.", labels=labels)
+    rejected = CounterMetricFamily(
+        "slipstream_cache_rejected", "Answers that weren't stored, since they mustn't be or don't fit.", labels=labels
+    )
     for pool in pools:
         for cache in pool.cache:
+            stored.add_metric([pool.name, cache.policy], cache.stored)
+            rejected.add_metric([pool.name, cache.policy], cache.rejected)
             revalidated.add_metric([pool.name, cache.policy], cache.revalidated)
             batches.add_metric([pool.name, cache.policy], cache.batches)
             batched.add_metric([pool.name, cache.policy], cache.batched)
@@ -106,19 +148,34 @@ def _caches(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
             entries.add_metric([pool.name, cache.policy], cache.entries)
             size.add_metric([pool.name, cache.policy], cache.bytes)
             evictions.add_metric([pool.name, cache.policy], cache.evictions)
-    yield from (outcomes, revalidated, batches, batched, refreshed, shadow, entries, size, evictions)
+    yield from (outcomes, revalidated, batches, batched, refreshed, shadow, stored, rejected, entries, size, evictions)
 
 
 def _circuits(pools: tuple[PoolStatus, ...]) -> Iterator[Metric]:
     state = GaugeMetricFamily("slipstream_circuits", "Circuits by state.", labels=["pool", "rule", "state"])
     trips = CounterMetricFamily("slipstream_circuit_trips", "Times that a circuit opened.", labels=["pool", "rule"])
+    refused = CounterMetricFamily("slipstream_circuit_refused", "Calls that an open circuit refused.", labels=["pool", "rule"])
+    would = CounterMetricFamily(
+        "slipstream_circuit_would_refuse", "Shadow: calls that the circuit would have refused.", labels=["pool", "rule"]
+    )
     for pool in pools:
         for rule in dict.fromkeys(circuit.rule for circuit in pool.circuits):
             of_rule = [circuit for circuit in pool.circuits if circuit.rule == rule]
             for name in STATES:
                 state.add_metric([pool.name, rule, name], sum(circuit.state == name for circuit in of_rule))
             trips.add_metric([pool.name, rule], sum(circuit.trips_total for circuit in of_rule))
-    yield from (state, trips)
+            refused.add_metric([pool.name, rule], sum(circuit.refused_total for circuit in of_rule))
+            would.add_metric([pool.name, rule], sum(circuit.would_refuse_total for circuit in of_rule))
+    yield from (state, trips, refused, would)
+
+
+def _circuit_changes(services: Mapping[str, HttpService]) -> Iterator[Metric]:
+    changes = CounterMetricFamily("slipstream_circuit_transitions", "Changes of circuits' states.", labels=["pool"])
+    evicted = CounterMetricFamily("slipstream_circuits_evicted", "Circuits of operations that made room for others.", labels=["pool"])
+    for name, service in services.items():
+        changes.add_metric([name], service.figures.transitions)
+        evicted.add_metric([name], service.circuits.evictions)
+    yield from (changes, evicted)
 
 
 def _requests(services: Mapping[str, HttpService]) -> Iterator[Metric]:
@@ -142,6 +199,29 @@ def _requests(services: Mapping[str, HttpService]) -> Iterator[Metric]:
         for reason, times in figures.retries_refused.items():
             refused.add_metric([name, reason], times)
     yield from (total, errors, answers, retries, refused)
+
+
+def _unanswered(services: Mapping[str, HttpService]) -> Iterator[Metric]:
+    """Why requests failed, every reason from the start, so that a rate sees the first one; and what else became of some."""
+    failed = CounterMetricFamily(
+        "slipstream_failures", "Requests that the upstream didn't answer, by X-Slipstream-Reason.", labels=["pool", "reason"]
+    )
+    cancelled = CounterMetricFamily("slipstream_cancelled", "Requests whose client left first.", labels=["pool"])
+    resent = CounterMetricFamily("slipstream_resent", "Requests sent again since an idle connection proved closed.", labels=["pool"])
+    flights = CounterMetricFamily(
+        "slipstream_flights",
+        "Misses that called the upstream for all who want the same (led), waited for one (joined), or mustn't share (solo).",
+        labels=["pool", "role"],
+    )
+    for name, service in services.items():
+        figures, shared = service.figures, service.flights
+        for reason in sorted({*REASONS, *figures.failures}):
+            failed.add_metric([name, reason], figures.failures.get(reason, 0))
+        cancelled.add_metric([name], figures.cancelled)
+        resent.add_metric([name], figures.retries)
+        for role, times in (("led", shared.led), ("joined", shared.joined), ("solo", shared.solo)):
+            flights.add_metric([name, role], times)
+    yield from (failed, cancelled, resent, flights)
 
 
 def _durations(services: Mapping[str, HttpService]) -> Iterator[Metric]:

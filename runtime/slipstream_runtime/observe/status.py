@@ -6,6 +6,7 @@ import os
 from typing import Final
 
 from slipstream_api.sidecar import CacheFigures, CircuitState, Connections, PoolStatus
+from slipstream_runtime.observe.figures import MAX_OPERATIONS
 from slipstream_runtime.proxy.service import HttpService
 
 PAGE: Final = os.sysconf("SC_PAGE_SIZE")
@@ -23,6 +24,8 @@ def pool_status(service: HttpService, now: float) -> PoolStatus:
             pending=core.waiting,
             max=core.limits.max_connections,
             opened_total=core.stats.connections_num - core.stats.connections_errors,
+            failed_total=core.stats.connections_errors,
+            lost_total=core.stats.connections_lost,
             evicted_total=core.stats.connections_evicted,
             requests_total=core.stats.requests_num - core.stats.requests_errors,
         ),
@@ -30,6 +33,9 @@ def pool_status(service: HttpService, now: float) -> PoolStatus:
         circuits=tuple(_circuits(service, now)),
         requests_total=figures.requests,
         errors_total=figures.errors,
+        failures=dict(sorted(figures.failures.items())),
+        cancelled_total=figures.cancelled,
+        resent_total=figures.retries,
     )
 
 
@@ -48,6 +54,8 @@ def _cache(service: HttpService, policy: str) -> CacheFigures:
         refreshed=counters.refreshed,
         would_stale=counters.would_stale,
         would_leak=counters.would_leak,
+        stored=counters.stored,
+        rejected=counters.rejected,
         entries=counters.entries,
         bytes=counters.bytes,
         evictions=counters.evictions,
@@ -55,14 +63,20 @@ def _cache(service: HttpService, policy: str) -> CacheFigures:
 
 
 def _circuits(service: HttpService, now: float) -> list[CircuitState]:
+    judged: dict[tuple[str, str] | None, dict[str, None]] = {}
+    for operation in service.router.seen:
+        judged.setdefault(operation.circuit, {})[operation.name] = None
     return [
         CircuitState(
             policy=breaker.rule.policy,
             rule=breaker.rule.name,
             operation=breaker.operation,
             state=breaker.state(now),
+            operations=tuple(sorted(judged.get((breaker.rule.name, breaker.operation), ())))[:MAX_OPERATIONS],
             shadow=breaker.shadow,
             trips_total=breaker.trips,
+            refused_total=breaker.refused,
+            would_refuse_total=breaker.would_refuse,
             since_ms=int(breaker.since(now) * 1000),
         )
         for breaker in service.circuits.all()

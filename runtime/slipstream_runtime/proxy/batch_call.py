@@ -138,7 +138,7 @@ class BatchCall(Exchange):
     def fail(self, failure: Failure) -> None:
         """Where the upstream can't be reached, or we are too busy, asking for each by itself won't help; otherwise it may."""
         self._record_failure(failure)
-        self._service.figures.errors += 1
+        self._service.figures.failed(failure.reason)
         tickets = self._leave()
         if failure.error_class in ("", "Connect"):
             for waiter in tickets:

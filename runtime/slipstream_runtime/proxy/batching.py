@@ -101,7 +101,7 @@ class BatchedExchange(HurriedExchange):
         if detail:
             self._give_up(detail, now)
         else:
-            self._land(head, body, 0)
+            self._hand_out(storing, head, body, 0, now)
         line = forwarded(self._reason, stored=not detail, collapsed=True, detail=detail or "batch")
         self._send_stored(head, body, CACHE_STATUS + line)
         self._end(now, client_finished=True)

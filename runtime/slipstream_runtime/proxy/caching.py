@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from slipstream_runtime.cores import cache_status
 from slipstream_runtime.cores.fallback import TROUBLE, Cause, choose
 from slipstream_runtime.cores.flight import Flight
-from slipstream_runtime.cores.freshness import judge
+from slipstream_runtime.cores.freshness import Storing, judge
 from slipstream_runtime.cores.generations import Snapshot
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.plan import CachePlan
@@ -117,7 +117,14 @@ class CachedExchange(Exchange):
             if detail:
                 self._give_up(detail, now)
             else:
-                self._land(head, body, 0)
+                self._hand_out(collector.storing, head, body, 0, now)
+
+    def _hand_out(self, storing: Storing, head: bytes, body: bytes, status: int, now: float) -> None:
+        """What was stored, to those who wait; where it is to be confirmed before each use, they ask for themselves."""
+        if storing.confirm:
+            self._scatter(now, mark=True)
+        else:
+            self._land(head, body, status)
 
     def _land(self, head: bytes, body: bytes, status: int) -> None:
         """What was stored is for all who wait; `status` is the upstream's where it differs from the answer's."""
@@ -136,11 +143,15 @@ class CachedExchange(Exchange):
         self._plan.counters.rejected += 1
         if self.client is not None and not self.client.writable and self._connection is not None:
             self._connection.pause()
+        self._scatter(now, mark=detail not in PASSING)
+
+    def _scatter(self, now: float, mark: bool) -> None:
+        """Those who wait go on alone; with `mark` nobody waits for this key for a while."""
         flight, self._flight = self._flight, None
         if flight is not None:
             flights = self._service.flights
             followers = flights.scatter(flight, now)
-            if detail in PASSING:
+            if not mark:
                 flights.unmark(flight.key)
             for follower in followers:
                 follower.on_scattered(now)
@@ -229,7 +240,7 @@ class CachedExchange(Exchange):
     def _stale(self, cause: Cause, now: float) -> Entry | None:
         """An older answer to this very request, where its grace allows it and the chain wants one for this cause."""
         entry = self._store.get_stale(self._request.key, self._plan, now)
-        if entry is not None and now >= entry.expires + (entry.grace.open if cause == "Open" else entry.grace.error):
+        if entry is not None and now >= entry.expires + (entry.grace.open if cause == "CircuitOpen" else entry.grace.error):
             entry = None
         step = choose(self.operation.fallback, cause, entry is not None)
         return entry if step is not None and step.type == "StaleCache" else None

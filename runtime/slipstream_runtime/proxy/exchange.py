@@ -194,7 +194,7 @@ class Exchange(Timed):
             self._excuse(failure)
             self._end(self._now(), client_finished=True)
         else:
-            self._service.figures.errors += 1
+            self._service.figures.failed(failure.reason)
             self._divert(other, failure)
 
     def _alternate(self, failure: Failure) -> HttpService | None:
@@ -220,7 +220,7 @@ class Exchange(Timed):
     def _excuse(self, failure: Failure) -> None:
         """Our own answer: from the fallback chain, or about the failure."""
         service, client = self._service, self.client
-        service.figures.errors += 1
+        service.figures.failed(failure.reason)
         if client is not None:
             step = choose(self.operation.fallback, failure.cause, False, elsewhere=False)
             wait = retry_after(step, failure.cause, service.open_for(self.operation))
@@ -242,7 +242,7 @@ class Exchange(Timed):
     def _cut(self, failure: Failure) -> None:
         """In the middle of an answer there's no way to tell the client but to cut the connection."""
         self._record_failure(failure)
-        self._service.figures.errors += 1
+        self._service.figures.failed(failure.reason)
         client = self.client
         self._end(self._now(), client_finished=False)
         if client is not None:

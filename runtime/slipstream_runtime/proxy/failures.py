@@ -49,18 +49,18 @@ MALFORMED: Final = Failure("BadAnswer", 502, "http_protocol_error", "Reset", "Re
 TIMEOUT: Final = Failure("RequestTimeout", 504, "http_response_timeout", "Timeout", "Timeout", "no answer within requestTimeout")
 BODY_TIMEOUT: Final = Failure("BodyTimeout", 504, "connection_read_timeout", "Timeout", "Timeout", "a body stood still for requestTimeout")
 QUEUE_TIMEOUT: Final = Failure(
-    "AcquireTimeout", 503, "connection_limit_reached", "PoolFull", "", "no connection was free within acquireTimeout"
+    "AcquireTimeout", 503, "connection_limit_reached", "Overload", "", "no connection was free within acquireTimeout"
 )
 QUEUE_FULL: Final = Failure(
-    "PoolFull", 503, "connection_limit_reached", "PoolFull", "", "maxConnections are in use, maxPending requests wait"
+    "PoolFull", 503, "connection_limit_reached", "Overload", "", "maxConnections are in use, maxPending requests wait"
 )
 QUEUE_HOPELESS: Final = Failure(
-    "QueueTooLong", 503, "connection_limit_reached", "PoolFull", "", "those who wait already take longer than this request may"
+    "QueueTooLong", 503, "connection_limit_reached", "Overload", "", "those who wait already take longer than this request may"
 )
 TOTAL_FULL: Final = Failure(
-    "TooManyConnections", 503, "connection_limit_reached", "PoolFull", "", "all pools together have as many connections as this sidecar may"
+    "TooManyConnections", 503, "connection_limit_reached", "Overload", "", "all pools together have as many connections as this sidecar may"
 )
-RULE_FULL: Final = Failure("TooManyCalls", 503, "connection_limit_reached", "PoolFull", "", "maxConcurrentCalls are under way")
+RULE_FULL: Final = Failure("TooManyCalls", 503, "connection_limit_reached", "Overload", "", "maxConcurrentCalls are under way")
 QUEUED_TOO_LONG: Final = Failure(
     "RequestTimeout",
     504,
@@ -74,24 +74,24 @@ OUT_OF_TIME: Final = Failure(
     "DeadlineExceeded", 504, "http_response_timeout", "Timeout", "", "no answer within the time that the caller gave", False
 )
 TROUBLED: Final = Failure("UpstreamStatus", 502, "http_response_incomplete", "UpstreamStatus", "", "the upstream answered that it can't")
-CIRCUIT_OPEN: Final = Failure("CircuitOpen", 503, "destination_unavailable", "Open", "", "the circuit is open")
-DRAINING: Final = Failure("Draining", 503, "proxy_internal_response", "PoolFull", "", "this sidecar is stopping", False)
+CIRCUIT_OPEN: Final = Failure("CircuitOpen", 503, "destination_unavailable", "CircuitOpen", "", "the circuit is open")
+DRAINING: Final = Failure("Draining", 503, "proxy_internal_response", "Overload", "", "this sidecar is stopping", False)
 CLIENTS_FULL: Final = Failure(
-    "TooManyClients", 503, "connection_limit_reached", "PoolFull", "", "this sidecar has as many connections as it may", False
+    "TooManyClients", 503, "connection_limit_reached", "Overload", "", "this sidecar has as many connections as it may", False
 )
-STARTING: Final = Failure("Starting", 503, "proxy_internal_response", "PoolFull", "", "this port isn't served yet", False)
+STARTING: Final = Failure("Starting", 503, "proxy_internal_response", "Overload", "", "this port isn't served yet", False)
 ONLY_IF_CACHED: Final = Failure(
-    "OnlyIfCached", 504, "proxy_internal_response", "PoolFull", "", "nothing stored, and the request asked for no more", False
+    "OnlyIfCached", 504, "proxy_internal_response", "Overload", "", "nothing stored, and the request asked for no more", False
 )
 CLIENT_STALLED: Final = Failure(
-    "RequestBodyTimeout", 408, "http_request_error", "PoolFull", "", "the request's body stood still for requestTimeout", False
+    "RequestBodyTimeout", 408, "http_request_error", "Overload", "", "the request's body stood still for requestTimeout", False
 )
 CLIENT_SLOW: Final = Failure(
     "RequestBodyTooSlow", 408, "http_request_error", "PoolFull", "", "the request's body came at less than 1000 bytes a second", False
 )
 CLIENT_STUCK: Final = Failure(
-    "AnswerNotRead", 408, "http_request_error", "PoolFull", "", "the client neither read nor sent anything for requestTimeout", False
+    "AnswerNotRead", 408, "http_request_error", "Overload", "", "the client neither read nor sent anything for requestTimeout", False
 )
 BODY_TOO_LONG: Final = Failure(
-    "BodyTooLong", 413, "http_request_error", "PoolFull", "", "the request's body is longer than maxBodyBytes", False
+    "BodyTooLong", 413, "http_request_error", "Overload", "", "the request's body is longer than maxBodyBytes", False
 )

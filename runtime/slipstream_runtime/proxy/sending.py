@@ -183,11 +183,11 @@ class Sending(Call):
         if self._request_complete and self._permit is not None:
             self._permit.sent(now)
         if attempts is None:
-            connection.start(self, head.method, data, self._request_complete)
+            connection.start(self, head.method, data, self._request_complete, head.may_bind and head.binds())
         else:
             if self._request_complete:
                 attempts.clock_starts(now)
-            connection.start(attempts, head.method, data, self._request_complete)
+            connection.start(attempts, head.method, data, self._request_complete, head.may_bind and head.binds())
 
     def _forwarded(self) -> bytes:
         """The request's head for the upstream."""

@@ -59,8 +59,9 @@ class UpstreamConnection:
 
     # -- what the exchange asks -------------------------------------------------------------------------------------------
 
-    def start(self, sink: Call, method: bytes, data: bytes, request_complete: bool) -> None:
-        """Send a request's head (and what there is of its body); the answer goes to `sink`."""
+    def start(self, sink: Call, method: bytes, data: bytes, request_complete: bool, binds: bool = False) -> None:
+        """Send a request's head (and what there is of its body); the answer goes to `sink`. `binds`: it authenticates the connection,
+        which therefore is closed after it."""
         assert self._sink is None
         assert self.transport is not None
         self._sink = sink
@@ -68,7 +69,7 @@ class UpstreamConnection:
         self._awaiting_head = True
         self._interim = 0
         self._request_sent = request_complete
-        self._reusable = True
+        self._reusable = not binds
         self.served += 1
         self.transport.write(data)
 
@@ -163,7 +164,8 @@ class UpstreamConnection:
             if self._interim > MAX_INTERIM:
                 raise MalformedError(502, "too many interim answers")
             sink.on_interim(head)
-        self._reusable = head.keep_alive
+        if not head.keep_alive:
+            self._reusable = False
         self._awaiting_head = False
         if head.body == len(data) - start:  # all of it is here, as of most answers: nothing to keep count of
             body, complete = data[start:], True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from slipstream_runtime.cores import cache_status, validators
-from slipstream_runtime.cores.freshness import judge
+from slipstream_runtime.cores.freshness import Storing, judge
 from slipstream_runtime.cores.key import CacheRequest
 from slipstream_runtime.cores.plan import CachePlan
 from slipstream_runtime.cores.route import Operation
@@ -45,7 +45,7 @@ class ValidatingExchange(HurriedExchange):
     ) -> None:
         super().__init__(service, client, head, operation, plan, store, request, entry)
         self._conditions = b"" if entry is None else validators.conditions(entry.head)
-        self.fresh = False  # the store has a fresh answer thanks to this call
+        self.fresh = False  # the store has the newest answer thanks to this call
 
     def begin(self, body: bytes, complete: bool, now: float) -> None:
         entry = self._entry
@@ -85,7 +85,7 @@ class ValidatingExchange(HurriedExchange):
         if detail:
             self._give_up(detail, now)
         else:
-            self._land(head, body, NOT_MODIFIED)
+            self._hand_out(storing, head, body, NOT_MODIFIED, now)
         line = cache_status.forwarded(self._reason, stored=not detail, status=NOT_MODIFIED, detail=detail)
         self._send_stored(head, body, CACHE_STATUS + line)
         self._complete(now)
@@ -96,6 +96,6 @@ class ValidatingExchange(HurriedExchange):
         if self._status < SERVER_ERROR and detail not in PASSING:
             self._store.drop(self._request.key)
 
-    def _land(self, head: bytes, body: bytes, status: int) -> None:
+    def _hand_out(self, storing: Storing, head: bytes, body: bytes, status: int, now: float) -> None:
         self.fresh = True
-        super()._land(head, body, status)
+        super()._hand_out(storing, head, body, status, now)

@@ -48,7 +48,7 @@ class Warmer:
         entry = store.get_stale(request.key, plan, now)
         if entry is not None and self._warmth.there(target, entry.received, entry.expires, now):
             return
-        self._warmth.missing(target, now)
+        self._warmth.missing(target, now, entry is not None and entry.expires <= entry.received)
         breaker = None if operation.circuit is None else service.circuits.get(operation.circuit, now)
         if breaker is None or breaker.lets_all(now):
             self._warmth.spend()

@@ -39,6 +39,19 @@ async def test_failures_have_durations_and_refusals_are_no_waits() -> None:
     assert found["slipstream_requests_total"]["m",] == found["slipstream_request_seconds_count"]["GET *", "m"] == 3.0
 
 
+@on_uvloop
+async def test_a_circuit_names_the_operations_that_it_judges() -> None:
+    """Of a rule's circuit those that were asked for; each operation's own circuit is its own."""
+    rules = (BreakerRule(name="each", policy="b", scope="Operation", match=cache_rule().match), BreakerRule(name="rest", policy="b"))
+    async with RawUpstream() as up, proxied(up.port, breakers=rules) as proxy:
+        caller = await proxy.caller()
+        for path in (b"/c", b"/x", b"/x", b"/y"):
+            await caller.ask(path)
+        (pool,) = proxy.runtime.status().pools
+    found = {(circuit.rule, circuit.operation): circuit.operations for circuit in pool.circuits}
+    assert found == {("each", "GET /c"): ("GET /c",), ("rest", ""): ("GET *",)}
+
+
 def test_the_parser_reads_more_than_names() -> None:
     """The check above can fail: a page that isn't one is refused."""
     with pytest.raises(ValueError, match=r"\w"):

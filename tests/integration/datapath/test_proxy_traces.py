@@ -174,6 +174,34 @@ async def test_hits_failures_and_callers_that_leave_are_spans_too() -> None:
 
 
 @on_uvloop
+async def test_trap_06_who_shares_an_answer_has_a_span_in_its_own_trace() -> None:
+    """Of a shared call and of a hit: the upstream is told of the trace of the one who made the call."""
+    heads: list[bytes] = []
+    release = asyncio.Event()
+
+    async def script(connection: Connection) -> None:
+        while True:
+            heads.append(await connection.head())
+            await release.wait()
+            connection.answer()
+
+    traces = [b"%032x" % number for number in (1, 2, 3)]
+    lines = [b"traceparent: 00-" + trace + b"-" + SPAN + b"-01\r\n" for trace in traces]
+    with Collector() as collector:
+        async with RawUpstream(script) as up, traced(collector, up.port, cache=(cache_rule(),)) as proxy:
+            callers = [await proxy.caller() for _ in lines]
+            for number, caller in enumerate(callers[:2], 1):
+                caller.get(b"/c", lines[number - 1])
+                await until(lambda number=number: len(proxy.service.state.tracker) == number)  # type: ignore[misc]  # of this turn
+            release.set()
+            for caller in callers[:2]:
+                await caller.answer()
+            await callers[2].ask(b"/c", lines[2])
+        assert sorted(span.trace.encode() for span in collector.spans) == traces
+        assert [field(head, b"traceparent")[0][3:35] for head in heads] == traces[:1]
+
+
+@on_uvloop
 async def test_traces_and_access_log_tell_of_the_same_trace() -> None:
     """Both on: one line and one span."""
     with Collector() as collector:

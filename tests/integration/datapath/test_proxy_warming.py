@@ -123,3 +123,16 @@ async def test_a_failed_one_is_tried_again_later() -> None:
         clock.advance(2.0)
         await quiet(proxy)
         assert len(origin.seen) == 2
+
+
+@on_uvloop
+async def test_one_that_has_no_life_is_asked_about_now_and_then() -> None:
+    """It can't be kept fresh: not once a second for ever."""
+    clock, origin = ManualClock(), Origin(b"Cache-Control: no-cache\r\n")
+    async with RawUpstream(origin) as up, proxied(up.port, clock=clock) as proxy:
+        await proxy.apply(cache_rules=(RULE,), warming=(warming("/a"),))
+        for seconds, calls in ((0, 1), (1, 2), (20, 2), (11, 3)):
+            clock.advance(seconds)
+            await quiet(proxy)
+            assert len(origin.seen) == calls
+        assert origin.conditions == [b"", b'"a"', b'"a"']

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 from tests.fakes.commands import application, edit, samples
 
 RUNNER = CliRunner()
-COMMANDS = ("demo", "run", "validate", "loadtest", "report", "compare", "explain", "status", "top", "version")
+COMMANDS = ("demo", "run", "validate", "loadtest", "report", "compare", "explain", "status", "top", "circuit", "invalidate", "version")
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -72,12 +72,21 @@ def test_what_nothing_enforces_yet_is_a_warning_and_no_problem(tmp_path: Path) -
         (("status", "-o", "xml", "--socket", "{tmp}/none.sock"), "text or json"),
         (("top", "--once", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("top", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
-        (("top", "-o", "json"), "add --once"),
+        (("top", "-o", "json", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("top", "--once", "-o", "xml"), "text or json"),
         (("top", "--interval", "0"), "at least 0.1"),
         (("top", "--interval", "nan"), "at least 0.1"),
         (("explain", "/", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("explain", "/", "-H", "nonsense", "--socket", "{tmp}/none.sock"), "X-Session-Id: me"),
+        (("circuit", "ajar", "memory/default"), "open"),
+        (("circuit", "open", "memory/default", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
+        (("invalidate",), "--all"),
+        (("invalidate", "--pool", "memory"), "--all"),
+        (("invalidate", "--tag", "a", "--rule", "b"), "in one way"),
+        (("invalidate", "--path", "/a?b=c"), "the path alone"),
+        (("invalidate", "--path", "a"), "the path alone"),
+        (("invalidate", "--partition", "me"), "X-Session-Id: me"),
+        (("invalidate", "--all", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("loadtest", "-f", "{samples}", "--socket", "{tmp}/none.sock"), "slipstream run -f"),
         (("loadtest", "-f", "{samples}", "--name", "other"), "there are: memory"),
         (("loadtest", "-f", "{samples}/cachepolicy.yaml"), "there are: none"),

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 from typer.testing import CliRunner
 
 from slipstream_loadtest.judged.verdict import Reason
+from slipstream_loadtest.plan.model import encode_plan
 from slipstream_loadtest.report.bounded import plain
 from slipstream_loadtest.report.model import Report
+from slipstream_operator.loadtests.applying.results import packed
 from tests.fakes.commands import application
 from tests.fakes.loadtest_reports import compared_report, failed_report, golden_report, lost_report
 
@@ -111,6 +113,75 @@ def test_the_last_result_of_a_load_test_is_read_from_its_config_map(cluster: Pat
         "get loadtests.slipstream.dev --output=json --namespace=shop --context=kind -- memory",
         "get configmap --output=json --namespace=shop --context=kind -- memory-3-result",
     ]
+
+
+RUNS = {
+    "metadata": {"namespace": "shop"},
+    "status": {
+        "run": 5,
+        "resultRef": {"name": "memory-5-result"},
+        "history": [{"run": 4}, {"run": 3, "result": "memory-3-result"}],
+    },
+}
+
+
+def put_run(folder: Path, number: int, report: Report, *, small: bool = False) -> None:
+    """As the operator stores it; `small`: without plan and histograms, which then lie beside the document."""
+    assert report.plan is not None
+    assert report.measured is not None
+    bare = replace(report, plan=None, measured=None, omitted=("plan.data", "measured", "plan")) if small else report
+    packs = packed(report.measured)
+    put(folder, f"memory-{number}-result", {"data": {"result.json": json.dumps(plain(bare))}, "binaryData": {"measured": packs}})
+    put(folder, f"memory-{number}-plan", {"data": {"plan.json": encode_plan(report.plan).decode()}})
+
+
+def test_each_stored_run_is_read_by_its_number(cluster: Path) -> None:
+    """The last one, and one of the history; of others it says which there are. A run whose result wasn't stored isn't among them."""
+    put(cluster, "memory", RUNS)
+    put_run(cluster, 5, failed_report())
+    put_run(cluster, 3, golden_report())
+    for place, code in (("loadtest/memory", 99), ("loadtest/memory/5", 99), ("loadtest/memory/3", 0)):
+        assert invoke("report", place).exit_code == code, place
+    for run in ("4", "7", "x"):
+        found = invoke("report", f"loadtest/memory/{run}")
+        assert found.exit_code == 2
+        assert f"loadtest/memory has no result of run {run}: it has those of 3, 5" in " ".join(found.output.split())
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_runs_are_compared_by_what_lies_beside_their_documents(cluster: Path, small: bool) -> None:
+    """A document that was cut for its size is no obstacle: plan and histograms are in the ConfigMaps."""
+    put(cluster, "memory", RUNS)
+    put_run(cluster, 3, compared_report(8), small=small)
+    put_run(cluster, 5, compared_report(8, layers_ms=9.0), small=small)
+    found = invoke("compare", "loadtest/memory/3", "loadtest/memory/5")
+    assert found.exit_code == 99, found.output
+    assert "Regressed" in found.stdout
+
+
+def test_a_page_of_a_cut_document_has_its_percentiles(cluster: Path, tmp_path: Path) -> None:
+    """From the histograms beside it; what is still missing is said. Without them there is no curve."""
+    put(cluster, "memory", RUNS)
+    put_run(cluster, 5, compared_report(), small=True)
+    page = tmp_path / "out.html"
+    invoke("report", "loadtest/memory", "--html", str(page))
+    text = page.read_text()
+    assert "Latency by percentile" in text
+    assert "measured.windows.steps.slices: not in this report" in text
+    assert "measured: not in this report" not in text
+    put(cluster, "memory-5-result", {"data": {"result.json": json.dumps(plain(replace(compared_report(), measured=None)))}})
+    invoke("report", "loadtest/memory", "--html", str(page))
+    assert "Latency by percentile" not in page.read_text()
+
+
+@pytest.mark.parametrize("beside", ["", "!", "AAAA", "eJwDAAAAAAE="])
+def test_what_cannot_be_read_beside_a_document_changes_nothing(cluster: Path, beside: str) -> None:
+    """Users may write ConfigMaps."""
+    put(cluster, "memory", RUNS)
+    document = {"result.json": json.dumps(plain(replace(golden_report(), measured=None, omitted=("measured",))))}
+    put(cluster, "memory-5-result", {"data": document, "binaryData": {"measured": beside}})
+    found = invoke("report", "loadtest/memory")
+    assert found.exit_code == 0, found.output
 
 
 @pytest.mark.parametrize(

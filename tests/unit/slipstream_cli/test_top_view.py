@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from rich.console import Console
 
+from slipstream_cli.top_operations import OperationRates
 from slipstream_cli.top_rates import CacheRates, CircuitNow, PoolRates, Quantile, Rates
-from slipstream_cli.top_view import CIRCUITS_SHOWN, duration, quantile, view
+from slipstream_cli.top_view import CIRCUITS_SHOWN, OPERATIONS_SHOWN, duration, quantile, view
 
 CACHE = CacheRates(
     policy="answers[1]",
@@ -24,7 +25,14 @@ def circuit(operation: str = "", state: str = "Closed", trips: int = 0, shadow: 
     return CircuitNow(policy="b", rule="r", operation=operation, state=state, shadow=shadow, since_ms=65_000, trips=trips)
 
 
-def shown(*circuits: CircuitNow, width: int = 160, rejected: str = "", healthy: bool = True) -> str:
+def operation(name: str, rate: float = 5.0, circuit: str | None = "Closed", shadow: bool = False) -> OperationRates:
+    p95 = Quantile(estimate=61.0, above=50.0, to=100.0)
+    return OperationRates(operation=name, requests_per_second=rate, hit_ratio=0.5, p95=p95, circuit=circuit, shadow=shadow)
+
+
+def shown(
+    *circuits: CircuitNow, width: int = 160, rejected: str = "", healthy: bool = True, operations: tuple[OperationRates, ...] = ()
+) -> str:
     pool = PoolRates(
         name="memory",
         healthy=healthy,
@@ -40,6 +48,7 @@ def shown(*circuits: CircuitNow, width: int = 160, rejected: str = "", healthy: 
         reuse_ratio=0.998,
         cache=(CACHE,),
         circuits=circuits,
+        operations=operations,
     )
     rates = Rates(
         seconds=2.0, revision="abc" * 20, uptime_ms=3_725_000, rss_bytes=50 << 20, draining=False, rejected=rejected, pools=(pool,)
@@ -61,6 +70,22 @@ def test_a_line_for_each_pool_policy_and_circuit() -> None:
     assert "memory r (shadow) GET /b Open 1 m 5 s -" in text
 
 
+def test_a_line_for_each_operation_the_busiest_first() -> None:
+    """Twenty of them; how many more there are is told, and nothing where there are none."""
+    first = (operation("GET /a", 2.0, None), operation("GET /[b]", 900.0, "Open", shadow=True), operation("POST /c", 3.0))
+    text = " ".join(shown(operations=first).split())
+    rows = ["memory GET /[b] 900 50% ~ 61 ms Open (shadow)", "memory POST /c 3.0 50% ~ 61 ms Closed", "memory GET /a 2.0 50% ~ 61 ms -"]
+    assert "POOL OPERATION REQ/S HIT P95 CIRCUIT" in text
+    assert [text.index(row) for row in rows] == sorted(text.index(row) for row in rows)
+    assert "operations more" not in text
+    many = tuple(operation(f"GET /{number}", float(number)) for number in range(OPERATIONS_SHOWN + 3))
+    text = shown(operations=many)
+    assert "and 3 operations more" in text
+    assert f"GET /{OPERATIONS_SHOWN + 2} " in text
+    assert "GET /2 " not in text
+    assert "REQ/S  HIT  P95  CIRCUIT" not in shown()
+
+
 def test_what_is_wrong_comes_first_and_nothing_is_dropped_unsaid() -> None:
     """Of many circuits the open ones are seen; the number of those that aren't is told."""
     text = shown(*(circuit(f"GET /{number}") for number in range(CIRCUITS_SHOWN + 5)), circuit("GET /bad", "Open"))
@@ -80,8 +105,9 @@ def test_a_refused_configuration_and_a_sick_upstream_are_said() -> None:
 def test_an_ordinary_terminal_shows_it_without_folding() -> None:
     """80 columns, with names of an ordinary length."""
     recall = circuit("GET /episodic/recall", "HalfOpen")
-    assert shown(recall, width=80).split() == shown(recall).split()
-    assert shown(recall, width=70).split() != shown(recall).split()
+    asked = (operation("GET /episodic/recall", 1234.0, "HalfOpen", shadow=True),)
+    assert shown(recall, width=80, operations=asked).split() == shown(recall, operations=asked).split()
+    assert shown(recall, width=70, operations=asked).split() != shown(recall, operations=asked).split()
 
 
 @pytest.mark.parametrize("width", [20, 40])

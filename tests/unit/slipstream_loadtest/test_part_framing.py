@@ -8,6 +8,7 @@ import pytest
 from slipstream_loadtest.measured.histogram import Unlike
 from slipstream_loadtest.measured.part import MAX_LINE, Part, decode_part, digest, encode_part, find_parts, frame
 from tests.fakes.loadtest_plans import a_part, a_plan, a_series
+from tests.fakes.loadtest_slices import Second, sliced
 
 PLAN = a_plan()
 
@@ -80,7 +81,22 @@ def test_part_of_another_version_says_what_to_do():
     """Trap T11: unlike versions are never added up."""
     document = msgspec.json.decode(encode_part(small()))
     with pytest.raises(Unlike, match="use one image"):
-        decode_part(msgspec.json.encode(document | {"version": 3}))
+        decode_part(msgspec.json.encode(document | {"version": 4}))
+
+
+def test_a_part_of_the_version_before_is_read():
+    """Its slices say nothing of connections and caches; all else is as it was. Members that no version knows are refused."""
+    plan = a_plan()
+    now = a_part(plan, {0: sliced(plan, [Second([10] * 4)])})
+    document = msgspec.json.decode(encode_part(now)) | {"version": 2}
+    for one in document["phases"][0]["series"][0]["slices"]:
+        for added in ("opened", "reused", "hits", "reads"):
+            del one[added]
+    before = decode_part(msgspec.json.encode(document))
+    assert msgspec.structs.replace(before, version=now.version) == now
+    document["phases"][0]["series"][0]["slices"][0]["later"] = 1
+    with pytest.raises(Unlike, match="later"):
+        decode_part(msgspec.json.encode(document))
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"version":1}', b"\xff"])

@@ -118,9 +118,12 @@ def test_a_part_that_breaks_the_law_of_accounting_is_refused_by_name() -> None:
         (replace(SERIES, service=HistogramData(bits=7)), "bits"),
         (replace(SERIES, latency=HistogramData(highest=60)), "highest"),
         (timed(SERIES, queue=[1]), ""),
+        (replace(SERIES, slices=(SlicePart(number=0, opened=999),)), "more opened calls"),
+        (replace(SERIES, slices=(SlicePart(number=0, reads=1),)), "more cache outcomes"),
+        (replace(SERIES, cache={"hit": 1}, slices=(SlicePart(number=0, reads=1, hits=2),)), "negative number"),
         (replace(SERIES, slices=(SlicePart(number=0, completed=1, latency=HistogramData(version=2)),)), "version"),
     ],
-    ids=["negative", "slices", "slice-number", "unit", "digits", "range", "fine", "slice-codec"],
+    ids=["negative", "slices", "slice-number", "unit", "digits", "range", "fine", "opened", "reads", "hits", "slice-codec"],
 )
 def test_trap_t11_what_can_not_be_added_up_is_refused(broken: SeriesPart, why: str) -> None:
     """Unit, digits, range and version of every histogram, counts of every slice; the one that is fine is the control."""

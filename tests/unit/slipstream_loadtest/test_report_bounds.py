@@ -47,7 +47,7 @@ def test_a_baseline_stays_one_as_long_as_it_can() -> None:
 
 
 def test_trap_t27_a_report_of_all_stages_fits_into_a_config_map() -> None:
-    """32 stages (what the CRD allows) of 16 scenarios, minutes of slices: below the bound, with the status beside it."""
+    """32 stages of 16 scenarios, slices of each: below the bound. What the operator stores beside it: test_loadtest_storing."""
     import random
 
     scenarios = [{"name": f"c{n}", "steps": [STEP]} for n in range(16)]
@@ -59,7 +59,6 @@ def test_trap_t27_a_report_of_all_stages_fits_into_a_config_map() -> None:
     result = merge(plan, [replace(a_part(plan, {}), phases=phases)])
     text = json.dumps(as_json(plan, result, judge(plan, result)), separators=(",", ":"))
     assert len(text.encode()) <= CONFIG_MAP_BYTES
-    assert len(text) + 64_000 < 2**20
     back = read_report(text)
     assert len(back.stages) == 64
     assert back.omitted

@@ -19,11 +19,13 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from slipstream_loadtest.judged.comparison import ComparisonRow
 from slipstream_loadtest.judged.verdict import Reason
 from slipstream_loadtest.report.bounded import plain
+from slipstream_loadtest.report.document import read_report
 from slipstream_loadtest.report.html.page import as_html
 from slipstream_loadtest.report.junit import as_junit, cases_of
 from slipstream_loadtest.report.model import Report
 from slipstream_loadtest.report.prometheus import as_prometheus
 from slipstream_loadtest.report.text import as_text
+from slipstream_operator.loadtests.gathering.counters import Counters
 from tests.fakes.loadtest_reports import HOSTILE, compared_report, failed_report, golden_report, hostile, lost_report
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -55,6 +57,22 @@ def test_documents_fit_the_published_schema(make: Callable[[], Report]) -> None:
     assert msgspec.convert(document, Report) == make()
 
 
+def test_what_the_operator_stores_comes_back_whole() -> None:
+    """As it writes it: why the run began, policies in force, counters of sidecars; and the page shows all of it. A local run has none."""
+    counters = {name: msgspec.to_builtins(Counters(requests=n, opened=n)) for name, n in (("before", 3), ("after", 10), ("difference", 7))}
+    policies = [{"kind": "CachePolicy", "name": "recall-cache", "generation": 7, "hash": "0a1b2c"}]
+    records = {"trigger": "TargetRollout", "policies": policies, "sidecars": counters, "status": {"summary": {}}}
+    document = json.loads(json.dumps(plain(failed_report()) | records))
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    found = read_report(json.dumps(document))
+    assert json.loads(json.dumps(plain(found))) == document
+    page = as_html(found)
+    for said in ("TargetRollout", "recall-cache", "CachePolicy", "0a1b2c", "opened"):
+        assert said in page, said
+    assert not {"trigger", "policies", "sidecars", "status"} & set(plain(failed_report()))
+    assert "Policies in force" not in as_html(failed_report())
+
+
 @pytest.mark.parametrize(
     "break_it",
     [
@@ -64,6 +82,8 @@ def test_documents_fit_the_published_schema(make: Callable[[], Report]) -> None:
         lambda d: d["stages"][0].update(offered="5"),
         lambda d: d["stages"][0].pop("censored"),
         lambda d: d["plan"].update(seed=None),
+        lambda d: d["policies"][0].pop("generation"),
+        lambda d: d["sidecars"]["after"].update(requests="1"),
     ],
 )
 def test_the_schema_refuses_what_is_no_report(break_it: Callable[[dict[str, Any]], Any]) -> None:

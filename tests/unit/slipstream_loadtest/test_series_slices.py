@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from slipstream_loadtest.engine.users import User
 from slipstream_loadtest.measured.histogram import Histogram, merged
 from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.measured.slices import MAX_SLICES
 from slipstream_loadtest.measured.tally import WRONG, Series
+from tests.fakes.scripted_driver import ScriptedDriver, takes
 
 
 def a_series(*, corrected: bool = False, begin: float = 100.0, until: float = 102.5, length: float = 1.0) -> Series:
@@ -97,6 +99,38 @@ def test_slices_add_up_to_the_phase(ends: list[tuple[float, int, bool]], correct
         if not fails and now > 4.25:
             late.record(int((now - (now - took / 1e9)) * 1e9))
     assert merged((within, late)).encode() == _latency(part)
+
+
+class OneLoad:
+    """What a user needs of its load."""
+
+    def __init__(self) -> None:
+        self.time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def finished(self, user: User, now: float, *, failed: bool) -> None:
+        """Nothing comes next."""
+
+
+def test_connections_and_cache_outcomes_are_in_the_slice_of_their_calls():
+    """The call that begins a slice has its own in it, not in the one before."""
+    load, series = OneLoad(), a_series(until=104.0)
+    user = User(load, 0, "s", ScriptedDriver(takes(9)), 1)
+    for at, error, cache, opened in (
+        (100.5, "", "hit", True),
+        (101.5, "", "fwd=miss", False),
+        (101.6, "", "fwd=method", False),
+        (102.5, "Reset", "", True),
+        (103.5, "Connect", "", True),
+    ):
+        series.offered += 1
+        user.series, user.busy, user.intended, user.started = series, True, at - 0.01, at - 0.01
+        load.time = at
+        user.answered(error, cache, opened)
+    found = [(s.number, s.opened, s.reused, s.hits, s.reads) for s in series.close().slices]
+    assert found == [(0, 1, 0, 1, 1), (1, 0, 2, 0, 1), (2, 1, 0, 0, 0), (3, 0, 0, 0, 0)]
 
 
 def _latency(part: SeriesPart) -> object:

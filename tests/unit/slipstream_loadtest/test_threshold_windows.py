@@ -78,6 +78,27 @@ def test_errors_and_drops_have_stretches_too() -> None:
     assert windowed(burst, metric="dropped.percent", max=30.0).result == "Passed"
 
 
+def test_cache_hits_and_reuse_have_stretches_too() -> None:
+    """A second in which the cache was cold, and one in which every call had to connect: the whole stage hides both."""
+    warm = Second([10] * 20, reused=20, hits=20, reads=20)
+    for metric, cold in (
+        ("cache.hitPercent", Second([10] * 20, reused=20, reads=20)),
+        ("connections.reusePercent", Second([10] * 20, opened=20, hits=20, reads=20)),
+    ):
+        seconds = [*[warm] * 5, cold, *[warm] * 4]
+        row = windowed(seconds, metric=metric, max=None, min=80.0)
+        assert (row.result, row.first_breach_at_ms, row.broken_stretches) == ("Failed", 6_000, 3), row
+        assert row.observed == pytest.approx(200 / 3)
+        assert windowed(seconds, metric=metric, max=None, min=60.0).result == "Passed"
+        assert windowed(seconds, metric=metric, max=None, min=80.0, window_ms=0).result == "Passed"
+
+
+def test_slices_without_outcomes_are_no_data_of_hits_and_reuse() -> None:
+    """Those of an earlier version, and of a target without a cache."""
+    for metric in ("cache.hitPercent", "connections.reusePercent"):
+        assert windowed([FAST] * 10, metric=metric, max=None, min=1.0).result == "NoData"
+
+
 def test_what_ended_in_the_drain_belongs_to_the_last_stretch() -> None:
     """Slices beyond the stage's end: calls that began in it and took long."""
     plan = asking(a_plan(), metric="latency.p95", max=50.0, window_ms=3_000)
@@ -107,7 +128,7 @@ def test_a_series_without_slices_is_no_data() -> None:
     assert only(plan, a_result(plan, a_series(plan, [10] * 100))).result == "NoData"
 
 
-@pytest.mark.parametrize("metric", ["connect.p95", "cache.hitPercent", "serviceTime.p95"])
+@pytest.mark.parametrize("metric", ["connect.p95", "queue.p99", "serviceTime.p95"])
 def test_a_window_of_what_is_not_kept_over_time_is_no_data(metric: str) -> None:
     """The API server refuses it; a plan from elsewhere doesn't pass by it."""
     row = windowed([FAST] * 10, metric=metric)

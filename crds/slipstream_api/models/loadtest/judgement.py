@@ -86,7 +86,7 @@ class Threshold(Model):
     window: Duration | None = Field(
         default=None,
         description="The bound must hold in every stretch of this length, in place of over the whole stage: latency, errors, "
-        "drops, wrong answers, throughput, memory.",
+        "drops, wrong answers, throughput, cache hits, reuse, memory.",
     )
     min_samples: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = Field(
         default=None, description="Fewer samples than this are no data; 1 if not set."

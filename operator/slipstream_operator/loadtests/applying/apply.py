@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
 from slipstream_loadtest.plan.build import PlanRefused, build_plan
 from slipstream_loadtest.plan.model import encode_plan
 from slipstream_operator.delivery.keystore import KeyStore
-from slipstream_operator.errors import AlreadyExists, NotFound
+from slipstream_operator.errors import AlreadyExists, Invalid, NotFound
 from slipstream_operator.kube.client import Kube
 from slipstream_operator.kube.kinds import CONFIG_MAP, JOB, LOAD_TEST
 from slipstream_operator.loadtests.applying import manifests, status
-from slipstream_operator.loadtests.applying.outcome import Outcome, outcome, stored, with_status
+from slipstream_operator.loadtests.applying.fitting import forms
+from slipstream_operator.loadtests.applying.outcome import Outcome, cut, outcome, stored, unstored, with_status
 from slipstream_operator.loadtests.applying.results import Results
 from slipstream_operator.loadtests.applying.words import Words
 from slipstream_operator.loadtests.asking.schedule import stamp
@@ -29,6 +30,7 @@ from slipstream_operator.loadtests.gathering.counters import CounterClient, Coun
 from slipstream_operator.loadtests.gathering.gather import Gathered, Memory
 
 log = logging.getLogger(__name__)
+MAX_REFUSAL: Final = 200  # characters of an API server's refusal: it may quote the object
 
 
 class Applier:
@@ -104,7 +106,10 @@ class Applier:
         except PlanRefused as error:
             raise Unplannable(str(error)) from None
         held = msgspec.json.encode(terms(seen.spec)).decode()
-        await self._create(manifests.plan_config_map(test, test.run, encode_plan(plan).decode(), held))
+        try:
+            await self._create(manifests.plan_config_map(test, test.run, encode_plan(plan).decode(), held))
+        except Invalid as error:
+            raise Unplannable(f"the plan can't be stored: {str(error)[:MAX_REFUSAL]}") from None
         return None
 
     async def _create_job(self, seen: Gathered) -> None:
@@ -119,6 +124,8 @@ class Applier:
         again = times.replacements if held.loss_policy == "Replace" else 0
         try:
             await self._kube.create(JOB, manifests.job(test, test.run, plan.runners, limit, seen.target.workload, pod, again))
+        except Invalid as error:
+            raise Unplannable(f"the Job is refused: {str(error)[:MAX_REFUSAL]}") from None
         except AlreadyExists:
             log.info("the Job of run %d of %s/%s is there already", test.run, test.namespace, test.name)
 
@@ -146,11 +153,25 @@ class Applier:
             records = await self._records(seen)
             run, heard = f"{test.uid}/{test.run}", memory.heard(seen.plan)
             made = outcome(seen.plan, run, memory.parts.values(), action, baseline, records, heard)
-            passed = made.verdict.result == "Passed"
-            await self._create(manifests.result_config_map(test, test.run, with_status(made), made.measured, passed))
+            made, kept = await self._store_result(test, made)
+            name = name if kept else ""
         patch = status.concluded(test, made.verdict, made.figures, name, made.plan_hash, self._now(), action.unready)
         await self._results.prune(test, patch["history"])
         return patch
+
+    async def _store_result(self, test: LoadTestFacts, made: Outcome) -> tuple[Outcome, bool]:
+        """The result in the largest form that the API server takes, and whether it takes one. A refusal is for ever: a run that waited
+        for it to be taken back would never end, and nor would those in line behind it."""
+        refused, passed = "", made.verdict.result == "Passed"
+        for form in forms(with_status(made), made.measured):
+            try:
+                await self._create(manifests.result_config_map(test, test.run, form.document, form.measured, passed))
+            except Invalid as error:
+                refused = str(error)[:MAX_REFUSAL]
+                log.warning("the result of run %d of %s/%s is refused: %s", test.run, test.namespace, test.name, refused)
+            else:
+                return cut(made, form.lacks, refused) if form.lacks else made, True
+        return unstored(made, refused), False
 
     async def _records(self, seen: Gathered) -> dict[str, Any]:
         """What is stored with a result, besides what was measured."""

@@ -5,26 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from slipstream_api.conditions import Reason, Type, condition, set_conditions
+from slipstream_api.conditions import Reason, Status, Type, condition, set_conditions
 from slipstream_loadtest.judged.verdict import Verdict
 from slipstream_operator.loadtests.facts import LoadTestFacts, Problem
 
 Condition = dict[str, Any]
 MESSAGE_BYTES: Final = 600
+BROKEN: Final = frozenset({Reason.THRESHOLDS_FAILED, Reason.REGRESSED, Reason.ISOLATION_BROKEN, Reason.MEMORY_GROWS, Reason.DEGRADES})
+BESIDE_THRESHOLDS: Final = frozenset({"TooFewRepeats", "BaselineUnlike", "ComparisonInconclusive", "CheckInconclusive"})
+"""What makes a run inconclusive, and leaves its thresholds as they are."""
 
 
-def outcome_of(verdict: Verdict) -> tuple[Reason, tuple[Any, Reason]]:
-    """How Succeeded ends, and status and reason of ThresholdsMet."""
+def outcome_of(verdict: Verdict) -> Reason:
+    """How Succeeded ends: of a run that failed, by what."""
     if verdict.result == "Passed":
-        return Reason.PASSED, ("True", Reason.ALL_PASSED)
+        return Reason.PASSED
     if verdict.result == "Failed":
-        return Reason.THRESHOLDS_FAILED, ("False", Reason.FAILED)
-    codes = {r.code for r in verdict.reasons}
-    no_data = "NoData" in codes or any(row.result == "NoData" for row in verdict.thresholds)
-    return (
-        Reason.ABORTED if "Aborted" in codes else Reason.INCONCLUSIVE,
-        ("Unknown", Reason.NO_DATA if no_data else Reason.INCONCLUSIVE),
-    )
+        return next((Reason(r.code) for r in verdict.reasons if r.code in BROKEN), Reason.THRESHOLDS_FAILED)
+    return Reason.ABORTED if any(r.code == "Aborted" for r in verdict.reasons) else Reason.INCONCLUSIVE
+
+
+def thresholds_met(verdict: Verdict) -> tuple[Status, Reason, str]:
+    """What is to be said of the thresholds, whatever else the run failed or lacked; nothing where what they rest on can't be trusted."""
+    rows, said = [row for row in verdict.thresholds if row.enforce], words(verdict)
+    trusted = verdict.result != "Inconclusive" or verdict.reasons[0].code in BESIDE_THRESHOLDS
+    codes, results = {r.code for r in verdict.reasons}, {row.result for row in rows}
+    if trusted and ("Failed" in results or "ThresholdsFailed" in codes):
+        return "False", Reason.FAILED, said
+    if "NoData" in codes or "NoData" in results:
+        return "Unknown", Reason.NO_DATA, said
+    if not trusted or "LowerBound" in results:
+        return "Unknown", Reason.INCONCLUSIVE, said
+    return "True", Reason.ALL_PASSED, f"thresholds that hold: {len(rows)} of {len(rows)}" if rows else "no thresholds are set"
+
+
+def words(verdict: Verdict) -> str:
+    """All that the verdict says, each with its code, the deciding one first; that it passed needs none."""
+    return "; ".join(r.message if r.code == "Passed" else f"{r.code}: {r.message}" for r in verdict.reasons)
 
 
 def queued(test: LoadTestFacts, message: str) -> list[Condition]:

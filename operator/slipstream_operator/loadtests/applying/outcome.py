@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
 
+from slipstream_loadtest.judged.thresholds import ThresholdRow
 from slipstream_loadtest.judged.verdict import Reason, Verdict, judge
 from slipstream_loadtest.measured.merge import gather
 from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.model import Plan, plan_hash
 from slipstream_loadtest.report.document import as_json
 from slipstream_loadtest.report.status import as_status
+from slipstream_operator.loadtests.applying.fitting import as_text, room
 from slipstream_operator.loadtests.applying.results import packed
 from slipstream_operator.loadtests.deciding.actions import Conclude
 from slipstream_operator.loadtests.judging import BROKEN, Baseline
@@ -53,21 +55,35 @@ def outcome(
         causes.append(Reason(code="RunnerStopped", message=f"a runner ended early: {result.aborted}"))
     if causes:
         verdict = msgspec.structs.replace(verdict, result="Inconclusive", reasons=(*causes, *_other(verdict)))
-    document = json.dumps(as_json(plan, result, verdict) | dict(records or {}), separators=(",", ":"))
-    return Outcome(verdict, as_status(plan, result, verdict), document, plan_hash(plan), packed(result))
+    figures, measured, beside = as_status(plan, result, verdict), packed(result), dict(records or {})
+    most = room(measured, beside | {"status": figures})
+    return Outcome(verdict, figures, as_text(as_json(plan, result, verdict, max_bytes=most) | beside), plan_hash(plan), measured)
 
 
 def stored(plan: Plan, document: str) -> Outcome:
     """The outcome of a result that was stored before a restart: what the status shows of it is in the document."""
     read = json.loads(document)
     reasons = tuple(msgspec.convert(reason, Reason) for reason in read["reasons"])
-    verdict = Verdict(result=read["result"], reasons=reasons)
+    rows = msgspec.convert(read.get("thresholds") or (), tuple[ThresholdRow, ...])
+    verdict = Verdict(result=read["result"], reasons=reasons, thresholds=rows)
     return Outcome(verdict, dict(read["status"]), document, plan_hash(plan))
 
 
 def with_status(made: Outcome) -> str:
     """The document to store: with the status members, so that a restart can write them without the parts."""
-    return json.dumps(json.loads(made.document) | {"status": made.figures}, separators=(",", ":"))
+    return as_text(json.loads(made.document) | {"status": made.figures})
+
+
+def unstored(made: Outcome, why: str) -> Outcome:
+    """The outcome of a result that can't be stored in any size: nobody could look at what it rests on."""
+    cause = Reason(code="NotStored", message=f"the result can't be stored: {why}")
+    return replace(made, verdict=msgspec.structs.replace(made.verdict, result="Inconclusive", reasons=(cause, *_other(made.verdict))))
+
+
+def cut(made: Outcome, how: str, why: str) -> Outcome:
+    """The outcome of a result of which less was stored than there is; its verdict stands."""
+    note = Reason(code="ResultCut", message=f"stored without {how}: {why}")
+    return replace(made, verdict=msgspec.structs.replace(made.verdict, reasons=(*made.verdict.reasons, note)))
 
 
 def _other(verdict: Verdict) -> tuple[Reason, ...]:

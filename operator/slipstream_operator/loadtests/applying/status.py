@@ -16,15 +16,18 @@ from slipstream_operator.loadtests.applying.conditions import (
     queued,
     spec_conditions,
     summary_of,
+    thresholds_met,
     with_conditions,
+    words,
 )
 from slipstream_operator.loadtests.deciding.actions import BeginRun, Decision
 from slipstream_operator.loadtests.facts import LoadTestFacts
 
-RUN_FIELDS: Final = ("summary", "stages", "thresholds", "comparison", "resultRef", "startTime", "completionTime", "planHash")
+RUN_FIELDS: Final = ("summary", "reasons", "stages", "thresholds", "comparison", "resultRef", "startTime", "completionTime", "planHash")
 LIVE_FIELDS: Final = ("progress", "sidecars")
 KEPT_FIELDS: Final = (*RUN_FIELDS, *LIVE_FIELDS)
 MAX_POLICIES: Final = 32
+MAX_REASONS: Final = 16
 Status = dict[str, Any]
 
 
@@ -81,18 +84,20 @@ def concluded(
     now: str,
     unready: Reason = Reason.SCHEDULING,
 ) -> Status:
-    """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status; `unready`: why it never started, if it didn't."""
-    reason, met = outcome_of(verdict)
-    message = "; ".join(r.message for r in verdict.reasons)
+    """The patch that ends a run. `figures`: slipstream_loadtest.report.status.as_status; `result`: name of its ConfigMap, empty where
+    there is none; `unready`: why it never started, if it didn't."""
+    reason, message, codes = outcome_of(verdict), words(verdict), list(dict.fromkeys(r.code for r in verdict.reasons))
     ready = of_test(test, Type.RUNNERS_READY, "True", Reason.READY, "they were")
     if not test.status.get("startTime"):
         ready = of_test(test, Type.RUNNERS_READY, "False", unready, message)
     last = [
         ready,
         of_test(test, Type.SUCCEEDED, "True" if reason == Reason.PASSED else "False", reason, message),
-        of_test(test, Type.THRESHOLDS_MET, *met, message),
+        of_test(test, Type.THRESHOLDS_MET, *thresholds_met(verdict)),
     ]
-    record = {"run": test.run, "reason": str(reason), "completionTime": now, "result": result}
+    record: dict[str, Any] = {"run": test.run, "reason": str(reason), "completionTime": now}
+    record |= {"result": result} if result else {}
+    record |= {"code": codes[0]} if verdict.result == "Inconclusive" else {}
     record |= {"trigger": test.status["trigger"]} if test.status.get("trigger") else {}
     summary = figures.get("summary", {})
     record |= {field: summary[field] for field in ("rps", "p95", "errors") if field in summary}
@@ -100,9 +105,10 @@ def concluded(
         **dict.fromkeys(KEPT_FIELDS),
         "startTime": test.status.get("startTime"),
         **figures,
+        "reasons": codes[:MAX_REASONS],
         "planHash": plan_hash[:64],
         "completionTime": now,
-        "resultRef": {"kind": "ConfigMap", "name": result},
+        "resultRef": {"kind": "ConfigMap", "name": result} if result else None,
         "history": history(test, record),
         **with_conditions(test, [*spec_conditions(test, None), *last, *summary_of(test, last, None)], now),
     }
@@ -137,4 +143,4 @@ def differs(status: Mapping[str, Any], patch: Mapping[str, Any]) -> bool:
 def never_planned(test: LoadTestFacts, message: str, now: str) -> Status:
     """The patch that ends a run of which there isn't even a plan."""
     verdict = Verdict(result="Inconclusive", reasons=(VerdictReason(code="NotStarted", message=message),))
-    return {**concluded(test, verdict, {}, "", "", now), "resultRef": None, "planHash": None}
+    return {**concluded(test, verdict, {}, "", "", now), "planHash": None}

@@ -204,6 +204,7 @@ def provenance_section(report: Report) -> str:
     facts = (
         ("LoadTest", f"{report.namespace}/{report.name}"),
         ("Run", report.run),
+        *((("Began by", report.trigger),) if report.trigger else ()),
         ("Finished", report.finished_at or "not recorded"),
         ("Plan", f"sha256 {report.plan_hash}"),
         ("Seed", report.seed),
@@ -211,4 +212,20 @@ def provenance_section(report: Report) -> str:
         ("Slipstream", v.slipstream),
         ("Formats", f"report {report.schema_version}, plan {v.plan}, result {v.result}, histogram {v.histogram}"),
     )
-    return section("What was run", f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{esc(value)}</dd>" for name, value in facts)}</dl>')
+    listed = f'<dl class="facts">{"".join(f"<dt>{name}</dt><dd>{esc(value)}</dd>" for name, value in facts)}</dl>'
+    return section("What was run", listed, _policies(report), _sidecars(report))
+
+
+def _policies(report: Report) -> str:
+    if not report.policies:
+        return ""
+    rows = [(p.name, p.kind, p.generation, p.hash or "-") for p in report.policies]
+    return table("Policies in force", ("policy", "kind", "generation", "hash of its spec"), rows, frozenset({1, 3}))
+
+
+def _sidecars(report: Report) -> str:
+    if not report.sidecars:
+        return ""
+    before, after, between = report.sidecars.before, report.sidecars.after, report.sidecars.difference
+    rows = [(name, *(f"{counted.get(name, 0):,}" for counted in (before, after, between))) for name in between]
+    return table("Counters of the runners' sidecars", ("counter", "at the start", "at the end", "in between"), rows)

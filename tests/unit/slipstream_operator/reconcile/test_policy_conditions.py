@@ -60,6 +60,10 @@ CASES: dict[tuple[Type, Reason], tuple[str, Setup]] = {
         "True",
         lambda: facts(make.cache(invalidations=[{"name": "w", "match": {"sql": {"tables": ["t"]}}, "tags": ["a"]}]), make.pool()),
     ),
+    (Type.WARNING, Reason.NEVER_TAKEN): (
+        "True",
+        lambda: facts(make.breaker(rules=[{"name": "r", "fallback": [{"type": "FailFast"}, {"type": "StaleCache", "causes": ["Reset"]}]}])),
+    ),
 }
 
 

@@ -41,12 +41,12 @@ def test_every_cause_but_an_answer_has_a_status() -> None:
 @pytest.mark.parametrize(
     ("step", "cause", "open_for", "seconds"),
     [
-        (STATIC, "Open", 60.0, 5),
+        (STATIC, "CircuitOpen", 60.0, 5),
         (STATIC, "Timeout", 0.0, 5),
         (Fallback(type="Static", retry_after_ms=1), "Timeout", 0.0, 1),
-        (FAST, "Open", 59.2, 60),
-        (None, "Open", 0.1, 1),
-        (None, "Open", 0.0, 0),
+        (FAST, "CircuitOpen", 59.2, 60),
+        (None, "CircuitOpen", 0.1, 1),
+        (None, "CircuitOpen", 0.0, 0),
         (None, "Timeout", 60.0, 0),
     ],
 )
@@ -67,3 +67,29 @@ def test_another_upstream_answers_in_its_turn(cause: Cause) -> None:
     assert choose((OTHER, STALE_STEP), cause, True) is OTHER
     assert choose((OTHER, STALE_STEP), cause, True, elsewhere=False) is STALE_STEP
     assert choose((OTHER, STATIC), cause, False, elsewhere=False) is (None if cause == "UpstreamStatus" else STATIC)
+
+
+BY_CAUSE = (
+    Fallback(type="StaleCache", causes=("CircuitOpen",)),
+    Fallback(type="Upstream", pool="other", causes=("Connect", "UpstreamStatus")),
+    Fallback(type="Static", status=503, causes=("Overload", "UpstreamStatus")),
+)
+
+
+@pytest.mark.parametrize(
+    ("cause", "taken"),
+    [("CircuitOpen", 0), ("Connect", 1), ("UpstreamStatus", 1), ("Overload", 2), ("Timeout", None), ("Reset", None)],
+)
+def test_a_step_with_causes_is_for_those_alone(cause: Cause, taken: int | None) -> None:
+    """For a cause that no step names there is none, whatever is at hand; a text never hides an upstream's answer, though it is named."""
+    assert choose(BY_CAUSE, cause, True) is (None if taken is None else BY_CAUSE[taken])
+    assert choose(BY_CAUSE[2:], "UpstreamStatus", False) is None
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_next_step_for_the_same_cause_has_its_turn(cause: Cause) -> None:
+    """Where nothing is at hand; naming all of them is naming none."""
+    chain = (Fallback(type="StaleCache", causes=CAUSES), Fallback(type="Upstream", pool="other", causes=(cause,)), STATIC)
+    assert choose(chain, cause, True) is chain[0]
+    assert choose(chain, cause, False) is chain[1]
+    assert choose(chain, cause, False, elsewhere=False) is (None if cause == "UpstreamStatus" else STATIC)

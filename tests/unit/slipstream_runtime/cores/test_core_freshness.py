@@ -72,6 +72,59 @@ def test_the_upstream_may_forbid_storing(value: str, why: str) -> None:
     assert judged({"cache_control": value}).detail == why
 
 
+ETAG: dict[str, object] = {"etag": '"a"'}
+
+
+@pytest.mark.parametrize(
+    ("value", "revalidate", "error", "strict"),
+    [
+        ("no-cache", 0, 0, True),
+        ('no-cache="set-cookie"', 0, 0, True),
+        ("no-cache, max-age=60", 0, 0, True),
+        ("no-cache, stale-while-revalidate=5, stale-if-error=5", 0, 0, True),
+        ("max-age=0", 0, 0, True),
+        ("max-age=0, must-revalidate", 0, 0, True),
+        ("max-age=junk", 0, 0, True),
+        ("s-maxage=0, max-age=60, stale-while-revalidate=5", 0, 0, True),
+        ("max-age=0, stale-while-revalidate=5", 5, 0, False),
+        ("max-age=0, stale-if-error=500", 0, 30, False),  # the rule's own is the most
+        ("max-age=0, stale-if-error=5, must-revalidate", 0, 0, True),
+    ],
+)
+def test_an_answer_to_be_confirmed_before_each_use_is_kept_with_a_validator(value: str, revalidate: int, error: int, strict: bool) -> None:
+    """It has no life and no grace but what it grants itself (RFC 5861), whatever the rule grants; without a validator it isn't kept."""
+    rule = {"stale_while_revalidate_ms": 20_000, "stale_if_error_ms": 30_000, "stale_while_open_ms": 30_000}
+    for validator in (ETAG, {"last_modified": DATE}):
+        storing = judged({"cache_control": value, **validator}, **rule)
+        assert (storing.detail, storing.confirm, storing.ttl) == ("", True, 0.0)
+        grace = storing.grace
+        assert (grace.revalidate, grace.error, grace.open, grace.strict) == (revalidate, error, error, strict)
+        assert grace.keep > 0
+    assert judged({"cache_control": value}, **rule).detail in ("no-cache", "expired")
+    assert not judged({"cache_control": "max-age=1", **ETAG}, **rule).confirm
+
+
+def test_an_answer_whose_time_was_over_when_it_came_is_kept_to_be_confirmed() -> None:
+    """Its own grace counts from its end."""
+    assert judged({"cache_control": "max-age=60", "age": "100", **ETAG}).ttl == 0.0
+    storing = judged({"cache_control": "max-age=60, stale-while-revalidate=50", "age": "100", **ETAG})
+    assert (storing.confirm, storing.ttl, storing.grace.revalidate) == (True, -40.0, 50.0)
+    assert judged({"expires": "0", "date": DATE, **ETAG}).confirm
+
+
+def test_trap_03_an_answer_to_be_confirmed_is_kept_only_where_the_partition_holds_every_identity() -> None:
+    """Nor is an error, a `no-store` or somebody's own answer."""
+    request: dict[str, object] = {"x_session_id": "s", "authorization": "t"}
+    for value, why in (("no-cache", "no-cache"), ("max-age=0, must-revalidate", "expired"), ("public, max-age=0", "expired")):
+        answer: dict[str, object] = {"cache_control": value, **ETAG}
+        assert judged(answer, request, partition=BY_SESSION).detail == why
+        assert judged(answer, request, partition=PER_CALLER).confirm
+        assert judged(answer, status=404, negative_ttl_ms=5_000).detail == why
+        assert judged({**answer, "cache_control": f"{value}, no-store"}).detail == "no-store"
+        assert judged({**answer, "cache_control": f"{value}, private"}, {}, partition=SHARED).detail == "private"
+        assert judged({**answer, "set_cookie": "a=b"}).detail == "set-cookie"
+
+
 @pytest.mark.parametrize(
     ("value", "ttl"), [("max-age=10", 10.0), ("max-age=600", 60.0), ('max-age="10"', 10.0), ("s-maxage=5, max-age=10", 5.0)]
 )

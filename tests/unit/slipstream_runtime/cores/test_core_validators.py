@@ -36,10 +36,14 @@ def test_what_the_upstream_is_asked(fields: tuple[str, ...], asked: bytes) -> No
         ('ETag: "a"', {"etag": 'W/"a"'}, True),
         ('ETag: "a"', {"etag": '"b"'}, False),
         (f"Last-Modified: {EARLIER}", {"etag": '"b"'}, False),
+        (f"Last-Modified: {EARLIER}", {"last_modified": EARLIER}, True),
+        (f"Last-Modified: {EARLIER}", {"last_modified": LATER}, False),
+        ('ETag: "a"', {"last_modified": EARLIER}, False),
+        ('ETag: "a"', {"etag": '"a"', "last_modified": LATER}, True),
     ],
 )
 def test_a_304_may_be_about_something_else(stored: str, said: dict[str, str], same: bool) -> None:
-    """It names the entity tag that it confirms, or none."""
+    """It names the entity tag that it confirms, or none; without one, the date of change, or none."""
     assert validators.confirms(head(stored), lines(**said)) == same  # type: ignore[arg-type]  # strings
 
 

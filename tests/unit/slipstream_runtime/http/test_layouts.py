@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from slipstream_api.config import CacheKey, Partition
+from slipstream_runtime.cores.identity import Interest
+from slipstream_runtime.cores.key import MAX_KNOWN, KeyReader
 from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.conditional import conditional_request
 from slipstream_runtime.http.errors import MalformedError
-from slipstream_runtime.http.fields import FieldMemo
+from slipstream_runtime.http.fields import Field, FieldMemo
+from slipstream_runtime.http.forward import forwarded_request
 from slipstream_runtime.http.framing import NO_BODY
 from slipstream_runtime.http.heads import Limits
-from slipstream_runtime.http.layout import MAX_LAYOUTS, REST
+from slipstream_runtime.http.layout import MAX_LAID_OUT, MAX_LAYOUTS, REST
 from slipstream_runtime.http.request import RequestHead, RequestScanner
 
 REQUEST = b"GET /%d HTTP/1.1\r\nHost: up\r\nAccept: */*\r\nX-Request-Id:%b\r\nX-Session-Id: %b\r\nAccept-Language: en"
@@ -150,15 +155,62 @@ def test_a_length_that_is_none_is_refused(length: bytes) -> None:
         told(answers(), ANSWER % (b"m", length))
 
 
-def test_what_says_how_long_an_answer_lives_is_read_each_time() -> None:
-    """An ETag that is new in each answer, a cookie: nothing is learnt of their heads."""
-    for name in (b"ETag", b"Set-Cookie", b"Expires", b"Vary"):
+@pytest.mark.parametrize("name", [b"ETag", b"Set-Cookie", b"Expires", b"vary", b"Cache-Control"])
+def test_what_says_how_long_an_answer_lives_may_differ(name: bytes) -> None:
+    """An ETag that is new in each answer, a cookie: told each time, in its place among those that don't differ, and not retained."""
+    scanner = AnswerScanner(scan=None)
+    scanner.memo = FieldMemo(max_values=2)
+    for n in range(5):
+        head = told(scanner, b"HTTP/1.1 200 OK\r\nAge: 1\r\nContent-Length: 1\r\n%b: %d\r\nLast-Modified: x" % (name, n))
+        assert [field.value for field in head.governing] == [b"1", b"%d" % n, b"x"]
+    assert head._fields is None
+    layout = scanner._layouts._recent[0]
+    assert [line for line in layout._governing if not isinstance(line, Field)] == [0]
+
+
+def test_a_host_may_differ() -> None:
+    """A workload that talks to many: each is checked, and none more than the first is retained."""
+    scanner = RequestScanner(scan=None)
+    scanner.memo = FieldMemo(max_values=2)
+    for n in range(5):
+        head = asked(scanner, b"GET / HTTP/1.1\r\nhost: up%d\r\nAccept: */*" % n)
+        assert (head.host, forwarded_request(head, b"own")) == (
+            b"up%d" % n,
+            b"GET / HTTP/1.1\r\nHost: own\r\nAccept: */*\r\nVia: 1.1 slipstream\r\n\r\n",
+        )
+        assert conditional_request(head, b"own", b"") == b"GET / HTTP/1.1\r\nHost: own\r\nAccept: */*\r\nVia: 1.1 slipstream\r\n\r\n"
+    assert head.known is not None
+    with pytest.raises(MalformedError, match="Host isn't a host name"):
+        asked(scanner, b"GET / HTTP/1.1\r\nhost: up/x\r\nAccept: */*")
+
+
+def test_what_teaches_nothing_is_looked_at_seldom() -> None:
+    """A name that is there twice, too many values, too long a head: the next that is looked at comes REST heads later."""
+    for vain in (b"Set-Cookie: a\r\nSet-Cookie: b", b"\r\n".join(b"X-%d: %b" % (n, b"x" * 300) for n in range(13))):
         scanner = AnswerScanner(scan=None)
-        scanner.memo = FieldMemo(max_values=2)
-        for n in range(5):
-            head = told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n%b: %d" % (name, n))
-            assert [field.value for field in head.governing] == [b"%d" % n]
-        assert head._fields is not None
+        told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n" + vain)
+        for _ in range(REST - 1):
+            told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1")
+        assert not scanner._layouts._recent
+        told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nX-Long: %b" % (b"x" * MAX_LAID_OUT))
+        assert not scanner._layouts._recent
+        told(scanner, b"HTTP/1.1 200 OK\r\nContent-Length: 1")
+        assert scanner._layouts._recent
+
+
+def test_a_flood_of_layouts_is_not_retained_by_a_cache_rule() -> None:
+    """Each is sent twice, so that it is learnt and used; only so many are known, none of a long head."""
+    scanner, reader = RequestScanner(scan=None), KeyReader(b"r", Interest(Partition(type="Shared"), CacheKey()), True, b"s")
+    for n in range(100):
+        for _ in range(2):
+            for block in (
+                b"GET / HTTP/1.1\r\nHost: up\r\nX-%d: a" % n,
+                b"GET / HTTP/1.1\r\nHost: up\r\nX-%d%b: a" % (n, b"x" * MAX_LAID_OUT),
+            ):
+                head = asked(scanner, block)
+                reader.read_head(b"GET", b"/", head, False)
+                assert head.known is None or len(block) < MAX_LAID_OUT
+    assert 1 <= len(reader._known) <= MAX_KNOWN
 
 
 def test_layouts_are_bounded_and_vain_ones_cost_little() -> None:
