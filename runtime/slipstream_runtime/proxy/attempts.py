@@ -31,7 +31,7 @@ class Attempts(Call):
 
     def made(self, failure: Failure) -> int:
         """How many there were when the last one ended with `failure`; what our own limits or the circuit refused was none."""
-        return self.number - (failure.cause == "PoolFull" or failure.cause == "Open")
+        return self.number - (failure.cause in ("Overload", "CircuitOpen"))
 
     # -- decisions --------------------------------------------------------------------------------------------------------
 

@@ -87,7 +87,7 @@ CLIENT_STALLED: Final = Failure(
     "RequestBodyTimeout", 408, "http_request_error", "Overload", "", "the request's body stood still for requestTimeout", False
 )
 CLIENT_SLOW: Final = Failure(
-    "RequestBodyTooSlow", 408, "http_request_error", "PoolFull", "", "the request's body came at less than 1000 bytes a second", False
+    "RequestBodyTooSlow", 408, "http_request_error", "Overload", "", "the request's body came at less than 1000 bytes a second", False
 )
 CLIENT_STUCK: Final = Failure(
     "AnswerNotRead", 408, "http_request_error", "Overload", "", "the client neither read nor sent anything for requestTimeout", False
