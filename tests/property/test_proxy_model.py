@@ -1,6 +1,7 @@
 """Sessions, writes, failures, deadlines, reloads and callers that leave, in any order, through the whole data path: who gets what.
 
-Each answer of the upstream names whose it is and which version it shows. Of every answer that a caller gets, by whatever way it came, is
+Each answer of the upstream names whose it is and which version it shows; each write has a body, sent in pieces, that an upstream gets
+whole and once, or not at all. Of every answer that a caller gets, by whatever way it came, is
 checked that it is the caller's own and no older than what the caller could know when it asked. When all is quiet, every slot, permit,
 place, write and flight is back, and a good upstream is heard again. Drawn from fixed seeds: races need many steps."""
 
@@ -16,6 +17,8 @@ from slipstream_runtime.cores.generations import Generations, Snapshot
 from slipstream_runtime.cores.key import KeyReader
 from slipstream_runtime.proxy.driver import PoolDriver
 from slipstream_runtime.proxy.permit import Permit
+from slipstream_runtime.proxy.sending import Sending
+from slipstream_runtime.proxy.upstream import UpstreamConnection
 from tests.fakes.proxy_model import Model
 
 EPISODES, STEPS = 2_000, 60
@@ -48,6 +51,8 @@ def test_trap_02_09_and_28_every_answer_is_right_and_everything_comes_back() -> 
         b"detail=status-503",
         b"detail=max-stale",
         b"detail=DeadlineExceeded",
+        b"a slow body",
+        b"answered before the body's end",
     ):
         assert any(way in found for found in model.ways), (way, sorted(model.ways))
 
@@ -76,7 +81,23 @@ def slots_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PoolDriver, "lost", lambda self, connection: None)
 
 
-@pytest.mark.parametrize("fault", [without_partition, blind_to_writes, permits_kept, slots_kept])
+def octets_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = UpstreamConnection.send
+    monkeypatch.setattr(UpstreamConnection, "send", lambda self, data, complete: send(self, data[:-1], complete))
+
+
+def half_a_request_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = UpstreamConnection.start
+    monkeypatch.setattr(UpstreamConnection, "start", lambda self, sink, method, data, complete: start(self, sink, method, data, True))
+
+
+def writes_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sending, "idempotent", True)
+
+
+@pytest.mark.parametrize(
+    "fault", [without_partition, blind_to_writes, permits_kept, slots_kept, octets_lost, half_a_request_is_whole, writes_are_sent_again]
+)
 def test_a_planted_fault_is_found(fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative controls: each of these has been somebody's bug."""
     fault(monkeypatch)
