@@ -25,6 +25,7 @@ from slipstream_api.config import (
     Window,
 )
 from tests.fakes.proxy_world import Person, Place, World
+from tests.fakes.written_bodies import Written, is_write, session_of, whole
 
 SESSIONS = (b"s1", b"s2", b"s3")
 TIMEOUT = 5.0
@@ -71,7 +72,7 @@ class Asker:
         self.session = session
         self.person = person
         self.least = -1  # nothing is under way
-        self.writes = False
+        self.rest: list[bytes] = []  # of a write's body, still to be sent
 
 
 class Model:
@@ -83,6 +84,7 @@ class Model:
         self.askers: list[Asker] = []
         self.looked: dict[Place, tuple[bytes, bytes, int]] = {}  # by place: request, session, version that the upstream saw
         self.lost: list[tuple[bytes, float]] = []  # writes that nobody waits for, which may take effect until then
+        self.written = Written(random)
         self.ways: set[bytes] = set()
         self.steps = 0
 
@@ -90,16 +92,27 @@ class Model:
 
     def ask(self) -> None:
         session = self.random.choice(SESSIONS)
-        asker = next((a for a in self.askers if a.session == session and a.least < 0), None)
+        asker = next((a for a in self.askers if a.session == session and a.least < 0 and not a.rest), None)
         if asker is None:
             if len(self.askers) >= 8:
                 return
             asker = Asker(session, self.world.person())
             self.askers.append(asker)
         asker.least = self.known[session]
-        asker.writes = self.random.random() < 0.15
-        line, extra = (b"POST /w", b"Content-Length: 0\r\n") if asker.writes else (b"GET /r", self.random.choice(EXTRAS))
-        asker.person.ask(b"%b HTTP/1.1\r\nHost: up\r\nX-Session-Id: %b\r\n%b\r\n" % (line, session, extra))
+        if self.random.random() < 0.15:
+            asker.rest = self.written.request(session)
+            asker.person.ask(asker.rest.pop(0))
+        else:
+            extra = self.random.choice(EXTRAS)
+            asker.person.ask(b"GET /r HTTP/1.1\r\nHost: up\r\nX-Session-Id: %b\r\n%b\r\n" % (session, extra))
+
+    def more(self) -> None:
+        """A slow caller goes on with its body; also where it was answered before its end."""
+        slow = [asker for asker in self.askers if asker.rest]
+        if slow:
+            asker = self.random.choice(slow)
+            self.ways.add(b"a slow body" if asker.least >= 0 else b"a body after its answer")
+            asker.person.ask(asker.rest.pop(0))
 
     def leave(self) -> None:
         if self.askers:
@@ -110,12 +123,20 @@ class Model:
             self.world.dial_ends(self.random.random() < 0.85)
 
     def look(self) -> None:
-        """The upstream reads a request; a write takes effect now."""
+        """The upstream reads a request; a write takes effect now, or is refused before its end."""
         for place in self.world.asked():
             if place not in self.looked:
-                request = place.request
-                session = request.split(b"X-Session-Id: ")[1].split(b"\r\n")[0]
+                request, body = place.request, whole(place.request)
+                session = session_of(request)
+                if body is None:
+                    if self.random.random() < 0.1:
+                        place.say(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n")
+                        assert place.wire.ended, "a connection with half a request is used again"
+                        self.ways.add(b"answered before the body's end")
+                        return
+                    continue
                 if request.startswith(b"POST"):
+                    self.written.arrived(session, body)
                     self.version[session] += 1
                 self.looked[place] = (request, session, self.version[session])
                 return
@@ -158,9 +179,8 @@ class Model:
 
     def forget(self, place: Place) -> None:
         """A write that was sent and not looked at yet may still take effect; for how long depends on when it ended for its caller."""
-        if place.wire.written and place not in self.looked and place.request.startswith(b"POST"):
-            session = place.request.split(b"X-Session-Id: ")[1].split(b"\r\n")[0]
-            self.lost.append((session, self.world.now + TIMEOUT))
+        if place.wire.written and place not in self.looked and is_write(place.request):
+            self.lost.append((session_of(place.request), self.world.now + TIMEOUT))
         self.looked.pop(place, None)
 
     def late(self) -> None:
@@ -177,8 +197,8 @@ class Model:
 
     def dropped(self, written: dict[Place, tuple[bytes, Any]]) -> None:
         for request, wire in written.values():
-            if wire.ended and request.startswith(b"POST"):
-                self.lost.append((request.split(b"X-Session-Id: ")[1].split(b"\r\n")[0], self.world.now + TIMEOUT))
+            if wire.ended and is_write(request):
+                self.lost.append((session_of(request), self.world.now + TIMEOUT))
 
     def reload(self) -> None:
         self.world.configure(pool(self.random.choice((2.0, 5.0))))
@@ -186,8 +206,10 @@ class Model:
     def step(self) -> None:
         roll = self.random.random()
         written = {p: (p.request, p.wire) for p in self.world.places if p.wire.written and p not in self.looked}
-        if roll < 0.30:
+        if roll < 0.25:
             self.ask()
+        elif roll < 0.30:
+            self.more()
         elif roll < 0.45:
             self.dial_ends()
         elif roll < 0.63:

@@ -1,6 +1,7 @@
 """Sessions, writes, failures, deadlines, reloads and callers that leave, in any order, through the whole data path: who gets what.
 
-Each answer of the upstream names whose it is and which version it shows. Of every answer that a caller gets, by whatever way it came, is
+Each answer of the upstream names whose it is and which version it shows; each write has a body, sent in pieces, that an upstream gets
+whole and once, or not at all. Of every answer that a caller gets, by whatever way it came, is
 checked that it is the caller's own and no older than what the caller could know when it asked. When all is quiet, every slot, permit,
 place, write and flight is back, and a good upstream is heard again. Drawn from fixed seeds: races need many steps."""
 
@@ -18,6 +19,8 @@ from slipstream_runtime.cores.key import KeyReader
 from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.driver import PoolDriver
 from slipstream_runtime.proxy.permit import Permit
+from slipstream_runtime.proxy.sending import Sending
+from slipstream_runtime.proxy.upstream import UpstreamConnection
 from tests.fakes.proxy_model import Model
 
 EPISODES, STEPS = 2_000, 60
@@ -51,6 +54,8 @@ def test_trap_02_09_and_28_every_answer_is_right_and_everything_comes_back() -> 
         b"detail=max-stale",
         b"detail=DeadlineExceeded",
         b"confirmed",
+        b"a slow body",
+        b"answered before the body's end",
     ):
         assert any(way in found for found in model.ways), (way, sorted(model.ways))
 
@@ -87,7 +92,36 @@ def handed_on_unconfirmed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CachedExchange, "_hand_out", lambda self, storing, head, body, status, now: self._land(head, body, status))
 
 
-@pytest.mark.parametrize("fault", [without_partition, blind_to_writes, permits_kept, slots_kept, served_unconfirmed, handed_on_unconfirmed])
+def octets_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    send = UpstreamConnection.send
+    monkeypatch.setattr(UpstreamConnection, "send", lambda self, data, complete: send(self, data[:-1], complete))
+
+
+def half_a_request_is_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    start = UpstreamConnection.start
+    monkeypatch.setattr(
+        UpstreamConnection, "start", lambda self, sink, method, data, complete, binds=False: start(self, sink, method, data, True, binds)
+    )
+
+
+def writes_are_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sending, "idempotent", True)
+
+
+FAULTS = [
+    without_partition,
+    blind_to_writes,
+    permits_kept,
+    slots_kept,
+    served_unconfirmed,
+    handed_on_unconfirmed,
+    octets_lost,
+    half_a_request_is_whole,
+    writes_are_sent_again,
+]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
 def test_a_planted_fault_is_found(fault: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Negative controls: each of these has been somebody's bug."""
     fault(monkeypatch)
