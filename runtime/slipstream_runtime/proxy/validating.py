@@ -79,7 +79,8 @@ class ValidatingExchange(HurriedExchange):
         snapshot, key = self._snapshot, self._request.key
         assert snapshot is not None
         head, body, status = validators.merged(entry.head, answer.fields), entry.body, entry.status
-        storing = judge(self._plan, self._request, status, validators.fields_of(head), now, now - self.started)
+        took = max(now - self.started, self._plan.min_latency)  # what it is worth was seen when the whole of it came
+        storing = judge(self._plan, self._request, status, validators.fields_of(head), now, took)
         detail = self._store.put(key, self._plan, snapshot, storing, status, head, body, now)
         self._plan.counters.revalidated += 1
         if detail:

@@ -155,3 +155,24 @@ async def test_an_answer_that_gets_a_life_has_one() -> None:
         origin.extra = b"Cache-Control: no-cache\r\n"
         await caller.ask(b"/c", b"Cache-Control: no-cache\r\n")
         assert status_of(await caller.ask(b"/c")) == b"slipstream; fwd=stale; fwd-status=304; stored"
+
+
+@on_uvloop
+async def test_a_fast_confirmation_doesnt_end_what_was_slow_to_get() -> None:
+    """`minLatency` is about what the answer itself cost; of a whole answer that comes fast it still is."""
+    clock, origin = ManualClock(), saying(b"no-cache")
+    async with RawUpstream(origin) as up, proxied(up.port, clock=clock, cache=(cache_rule(min_latency_ms=50),)) as proxy:
+        caller = await proxy.caller()
+        origin.gate = asyncio.Event()
+        caller.get(b"/c")
+        await waiting(proxy, 1)
+        while not origin.seen:
+            await settled()
+        clock.advance(0.1)
+        origin.gate.set()
+        assert status_of(await caller.answer()) == b"slipstream; fwd=uri-miss; stored"
+        for _ in range(3):
+            assert status_of(await caller.ask(b"/c")) == b"slipstream; fwd=stale; fwd-status=304; stored"
+        origin.version = b"b"
+        assert status_of(await caller.ask(b"/c")) == b"slipstream; fwd=stale; detail=fast"
+        assert len(proxy.service.stores["s"]) == 0
