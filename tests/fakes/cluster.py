@@ -37,6 +37,20 @@ class MemoryIndex:
         return [entries[key] for entries in self._by_object.values() if key in entries]
 
 
+def policies_of(kube: FakeKube) -> Caches:
+    """Caches that hold the policies and load tests of `kube`, and nothing else."""
+    caches, indexes = Caches(), {name: MemoryIndex() for name in BY_NAME}
+    caches.bind(indexes, MemoryIndex(), MemoryIndex())
+    caches.synced = True
+
+    def follow(kind: Kind, event: str, body: Object) -> None:
+        if kind.kind in indexes:
+            indexes[kind.kind].replace(body["metadata"]["uid"], index_policy(kind, body) if event != "DELETED" else {})
+
+    kube.listeners.append(follow)
+    return caches
+
+
 class Cluster:
     """`put` and `remove` as a user or a kubelet would; caches follow at once, and `app` hears of it if there is one."""
 

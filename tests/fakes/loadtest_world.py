@@ -13,7 +13,6 @@ from slipstream_api.conditions import find
 from slipstream_loadtest.engine.progress import Ends, Progress
 from slipstream_loadtest.measured.part import LIVE, Part, digest, encode_part, frame
 from slipstream_loadtest.plan.model import Plan, decode_plan
-from slipstream_operator.caches import Caches
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import Temporary
@@ -23,6 +22,7 @@ from slipstream_operator.loadtests.client import RunnerClient, RunnerState
 from slipstream_operator.loadtests.controller import LoadTests
 from slipstream_operator.names import SIGNING_KEYS_SECRET
 from slipstream_operator.queue import Run
+from tests.fakes.cluster import policies_of
 from tests.fakes.fake_kube import FakeKube
 from tests.fakes.loadtest_plans import a_part, a_series
 from tests.fakes.loadtest_slices import times
@@ -78,8 +78,7 @@ class Runner:
 
 @dataclass
 class World(RunnerClient):
-    """See the module. `now`: unix seconds; `cut`: after so many writes the operator is killed; of runners to come: `latency_ms`, and what
-    they measured besides, `measured`."""
+    """See the module. `now`: unix seconds; `cut`: after so many writes the operator dies; `latency_ms`, `measured`: of runners to come."""
 
     now: float
     kube: FakeKube = field(default_factory=FakeKube)
@@ -88,6 +87,7 @@ class World(RunnerClient):
     writes: int = 0
     latency_ms: float = 5.0
     measured: Measured = lambda plan, part: part
+    injected: list[dict[str, Any]] = field(default_factory=list)  # containers that an injector adds to a runner's pod
     ready_after: float = 3.0
     unreachable: bool = False
     jobs_made: list[str] = field(default_factory=list)
@@ -96,7 +96,7 @@ class World(RunnerClient):
         self.kube.seed(SECRET, {"metadata": {"namespace": "slipstream-system", "name": SIGNING_KEYS_SECRET}})
         self.kube.listeners.append(self._heard)
         self.kube.before = self._before
-        self.caches = Caches()
+        self.caches = policies_of(self.kube)
 
     async def operator(self) -> LoadTests:
         """A new process."""
@@ -136,7 +136,7 @@ class World(RunnerClient):
         labels = job["spec"]["template"]["metadata"]["labels"]
         meta = {"namespace": NS, "name": f"{name}-{number}", "uid": uid, "labels": labels, "creationTimestamp": stamp(self.now)}
         meta["annotations"] = {"batch.kubernetes.io/job-completion-index": str(index)}
-        self.kube.seed(POD, {"metadata": meta, "spec": {"initContainers": []}, "status": {"phase": "Running", "podIP": ip}})
+        self.kube.seed(POD, {"metadata": meta, "spec": {"initContainers": self.injected}, "status": {"phase": "Running", "podIP": ip}})
 
     def kill(self, runner: Runner, *, quietly: bool = False) -> None:
         """SIGKILL; `quietly`: its pod goes too, as with a lost node. With retries left the Job makes another one."""
@@ -233,12 +233,10 @@ class World(RunnerClient):
         return self.kube.objects["loadtests", NS, name].get("status", {})
 
     def reason(self, name: str = "recall", type_: str = "Succeeded") -> str:
-        found = find(self.status(name).get("conditions") or (), type_)
-        return found["reason"] if found else ""
+        return str((find(self.status(name).get("conditions") or (), type_) or {}).get("reason", ""))
 
     def message(self, name: str = "recall", type_: str = "Succeeded") -> str:
-        found = find(self.status(name).get("conditions") or (), type_)
-        return found["message"] if found else ""
+        return str((find(self.status(name).get("conditions") or (), type_) or {}).get("message", ""))
 
     def results(self) -> list[str]:
         return sorted(name for (kind, ns, name) in self.kube.objects if kind == "configmaps" and ns == NS and name.endswith("-result"))

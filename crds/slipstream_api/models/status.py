@@ -125,12 +125,13 @@ class ComparisonResult(Model):
 
 
 class PolicyInForce(Model):
-    """A policy that was in force during the run."""
+    """A policy for the target, as it was at the run's common start."""
 
     kind: Short = Field(description="Its kind.")
     name: Short = Field(description="Its name.")
     generation: Count = Field(description="Its generation.")
     hash: Short | None = Field(default=None, description="Digest of its spec.")
+    state: Short | None = Field(default=None, description="Enforced, or the reason why it wasn't in force.")
 
 
 class RunRecord(Model):
@@ -217,7 +218,7 @@ class LoadTestStatus(Model):
         default=None, description="How the metrics changed against the baseline."
     )
     policies: Annotated[tuple[PolicyInForce, ...], Field(max_length=32, json_schema_extra=ATOMIC)] | None = Field(
-        default=None, description="Policies that were in force."
+        default=None, description="Policies for the target at the common start."
     )
     result_ref: ResultRef | None = Field(default=None, description="Where the whole result is.")
     history: Annotated[tuple[RunRecord, ...], Field(max_length=40, json_schema_extra=ATOMIC)] | None = Field(

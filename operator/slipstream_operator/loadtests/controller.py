@@ -17,13 +17,13 @@ from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.kube.client import Kube
 from slipstream_operator.kube.kinds import CONNECTION_POOL
 from slipstream_operator.loadtests.applying.apply import Applier, Unplannable
-from slipstream_operator.loadtests.asking.runkey import spec_digest
 from slipstream_operator.loadtests.asking.triggers import PolicySeen
 from slipstream_operator.loadtests.client import RunnerClient
 from slipstream_operator.loadtests.deciding import actions as d
 from slipstream_operator.loadtests.deciding.decide import decide
 from slipstream_operator.loadtests.gathering.counters import CounterClient
 from slipstream_operator.loadtests.gathering.gather import Gathered, Gatherer, Memory
+from slipstream_operator.loadtests.gathering.policies import records
 from slipstream_operator.policies import PolicyEntry
 from slipstream_operator.queue import Limits, Observer, Run, WorkQueue
 
@@ -128,21 +128,17 @@ class LoadTests:
             log.warning("%s/%s can't be planned: %s", seen.facts.test.namespace, seen.facts.test.name, error)
             await self._applier.apply(seen, d.Decision((d.Conclude("NotStarted", str(error)),), "Concluding"), memory)
 
-    def policies_in_force(self, namespace: str, pool: str) -> list[dict[str, Any]]:
-        """The pool and what stands before it, by generation and digest: what a result is a result of."""
+    def policies_in_force(self, namespace: str, pool: str) -> list[dict[str, Any]] | None:
+        """The pool and what stands before it, and what each does there: what a result is a result of. None while not all are known."""
+        if not self._caches.synced:
+            return None
         own = self._caches.policy((CONNECTION_POOL.kind, namespace, pool))
-        entries = [*([own] if own is not None else []), *self._caches.policies_of(namespace, pool)]
-        return sorted((_record(entry) for entry in entries), key=lambda p: (p["kind"], p["name"]))
+        return records([*([own] if own is not None else []), *self._caches.policies_of(namespace, pool)])
 
     def policies_seen(self, namespace: str, pool: str) -> list[PolicySeen]:
         """The same for the trigger: empty while the pool isn't known, since then nothing is."""
         own = self._caches.policy((CONNECTION_POOL.kind, namespace, pool))
         return [_seen(entry) for entry in (own, *self._caches.policies_of(namespace, pool))] if own is not None else []
-
-
-def _record(entry: PolicyEntry) -> dict[str, Any]:
-    spec = entry.spec.model_dump(by_alias=True, mode="json") if entry.spec is not None else {}
-    return {"kind": entry.kind, "name": entry.name, "generation": entry.generation, "hash": spec_digest(spec)}
 
 
 def _seen(entry: PolicyEntry) -> PolicySeen:

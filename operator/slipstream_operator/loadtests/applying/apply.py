@@ -17,7 +17,7 @@ from slipstream_operator.kube.client import Kube
 from slipstream_operator.kube.kinds import CONFIG_MAP, JOB, LOAD_TEST
 from slipstream_operator.loadtests.applying import manifests, status
 from slipstream_operator.loadtests.applying.fitting import forms
-from slipstream_operator.loadtests.applying.outcome import Outcome, cut, outcome, stored, unstored, with_status
+from slipstream_operator.loadtests.applying.outcome import Besides, Outcome, cut, outcome, stored, unstored, with_status
 from slipstream_operator.loadtests.applying.results import Results
 from slipstream_operator.loadtests.applying.words import Words
 from slipstream_operator.loadtests.asking.schedule import stamp
@@ -28,13 +28,14 @@ from slipstream_operator.loadtests.facts import LoadTestFacts
 from slipstream_operator.loadtests.gathering.around import terms
 from slipstream_operator.loadtests.gathering.counters import CounterClient, Counters, difference
 from slipstream_operator.loadtests.gathering.gather import Gathered, Memory
+from slipstream_operator.loadtests.gathering.policies import changes, pool_of
 
 log = logging.getLogger(__name__)
 MAX_REFUSAL: Final = 200  # characters of an API server's refusal: it may quote the object
 
 
 class Applier:
-    """One per process. `in_force`: policies of a pool, for the record; `live_interval`: seconds between live figures in a status."""
+    """One per process. `in_force`: policies of a pool, None while unknown; `live_interval`: seconds between live figures in a status."""
 
     def __init__(
         self,
@@ -44,7 +45,7 @@ class Applier:
         cluster: str,
         image: str,
         wall: Callable[[], float],
-        in_force: Callable[[str, str], list[dict[str, Any]]],
+        in_force: Callable[[str, str], list[dict[str, Any]] | None],
         counters: CounterClient,
         live_interval: float,
     ) -> None:
@@ -91,7 +92,8 @@ class Applier:
 
     def _begin(self, seen: Gathered, action: d.BeginRun) -> Mapping[str, Any]:
         assert seen.spec is not None
-        policies = self._in_force(seen.facts.test.namespace, seen.target.pool) if seen.target and seen.target.pool else []
+        pool = seen.target.pool if seen.target else ""
+        policies = (self._in_force(seen.facts.test.namespace, pool) if pool else []) or []
         return status.begun(seen.facts.test, action, seen.spec.runners.count, policies, queue_of(seen.facts.test.spec), self._now())
 
     async def _store_plan(self, seen: Gathered) -> Mapping[str, Any] | None:
@@ -130,12 +132,17 @@ class Applier:
             log.info("the Job of run %d of %s/%s is there already", test.run, test.namespace, test.name)
 
     async def _start(self, seen: Gathered, action: d.Start) -> Mapping[str, Any]:
-        """The start, and the counters of the sidecars before it: what they have counted until then isn't of this run."""
+        """The start; the policies that are measured, which may be others than when the run was asked for; and the counters of the sidecars
+        before it: what they have counted until then isn't of this run."""
         before = await self._counters.read(r.ip for r in action.runners) if any(r.workload for r in action.runners) else None
         await self._words.start(seen.facts.test, action.runners, action.at)
-        patch = self._meanwhile(seen, d.Decision((), "Running"), started=action.at)
-        known = seen.facts.test.status.get("sidecars")  # a start that is told again doesn't begin anew
-        return {**patch, "sidecars": msgspec.to_builtins(before)} if before is not None and not known else patch
+        patch, known = dict(self._meanwhile(seen, d.Decision((), "Running"), started=action.at)), seen.facts.test.status
+        if before is not None and not known.get("sidecars"):  # a start that is told again doesn't begin anew
+            patch["sidecars"] = msgspec.to_builtins(before)
+        pool = pool_of(known.get("policies") or ())
+        if pool and not known.get("startTime") and (policies := self._in_force(seen.facts.test.namespace, pool)) is not None:
+            patch["policies"] = policies
+        return patch
 
     # -- the run's end --
 
@@ -149,10 +156,12 @@ class Applier:
         if seen.result:
             made = stored(seen.plan, seen.result)
         else:
-            baseline = await self._results.baseline(test, test.spec.get("comparison") or {}, seen.plan)
-            records = await self._records(seen)
+            asked = test.spec.get("comparison") or {}
+            baseline = await self._results.baseline(test, asked, seen.plan)
+            unread = str((asked.get("resultRef") or {}).get("name")) if baseline is None and asked.get("baseline") == "Result" else ""
             run, heard = f"{test.uid}/{test.run}", memory.heard(seen.plan)
-            made = outcome(seen.plan, run, memory.parts.values(), action, baseline, records, heard)
+            besides = Besides(await self._records(seen), heard, self._changes(test), unread)
+            made = outcome(seen.plan, run, memory.parts.values(), action, baseline, besides)
             made, kept = await self._store_result(test, made)
             name = name if kept else ""
         patch = status.concluded(test, made.verdict, made.figures, name, made.plan_hash, self._now(), action.unready)
@@ -172,6 +181,13 @@ class Applier:
             else:
                 return cut(made, form.lacks, refused) if form.lacks else made, True
         return unstored(made, refused), False
+
+    def _changes(self, test: LoadTestFacts) -> list[str]:
+        """How the policies that were measured at the end differ from those at the start; nothing of a run that never started."""
+        before = test.status.get("policies") or ()
+        pool = pool_of(before)
+        after = self._in_force(test.namespace, pool) if pool and test.status.get("startTime") else None
+        return changes(before, after) if after is not None else []
 
     async def _records(self, seen: Gathered) -> dict[str, Any]:
         """What is stored with a result, besides what was measured."""

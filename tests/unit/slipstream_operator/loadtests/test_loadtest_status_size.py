@@ -86,7 +86,8 @@ def status_after(runs: int, text: str, rows: int, result: Any) -> dict[str, Any]
     """What the API server holds after so many runs with long names and a history of 40."""
     status: dict[str, Any] = {}
     spec = {"history": {"passed": 20, "failed": 20}}
-    policies = [{"kind": "CachePolicy", "name": f"{NAME}{at:03}", "generation": 10**9, "hash": "0" * 12} for at in range(50)]
+    each = {"kind": "CachePolicy", "generation": 10**9, "hash": "0" * 12, "state": "PartiallyEnforced"}
+    policies = [each | {"name": f"{NAME}{at:03}"} for at in range(50)]
     judged = verdict(text, rows)
     for run in range(1, runs + 1):
         test = LoadTestFacts("ns", "t" * 40, "u", run, spec, status)

@@ -17,7 +17,7 @@ from slipstream_operator.errors import Invalid
 from slipstream_operator.kube.kinds import Kind
 from slipstream_operator.loadtests.applying import outcome as outcomes
 from slipstream_operator.loadtests.applying.fitting import CONFIG_MAP_LIMIT, decoded
-from slipstream_operator.loadtests.applying.outcome import Outcome, outcome, with_status
+from slipstream_operator.loadtests.applying.outcome import Besides, Outcome, outcome, with_status
 from slipstream_operator.loadtests.deciding.actions import Conclude
 from tests.fakes.loadtest_plans import STEP, a_part, a_series, comparison_plan
 from tests.fakes.loadtest_reports import rich_series
@@ -39,7 +39,7 @@ def measured(stages: int, scenarios: int, repeats: int, seconds: int) -> Outcome
         for _ in range(16)
     ]
     part = replace(a_part(plan, {}), phases=tuple(_phase(plan, n, some) for n in range(len(plan.phases))))
-    return outcome(plan, "r", [encode_part(part)], Conclude(), None, RECORDS)
+    return outcome(plan, "r", [encode_part(part)], Conclude(), None, Besides(RECORDS))
 
 
 def _phase(plan: Plan, number: int, some: list[SeriesPart]) -> PhasePart:
