@@ -153,6 +153,7 @@ def _step(windows: list[Window], at: int) -> StepFigures:
         p50_ms=_value("latency.p50", pooled),
         p95_ms=_value("latency.p95", pooled),
         p99_ms=_value("latency.p99", pooled),
+        p999_ms=_value("latency.p999", pooled),
     )
 
 
@@ -161,7 +162,7 @@ def _value(metric: str, pooled: Pooled) -> float | None:
 
 
 def _quantiles(family: str, pooled: Pooled) -> Quantiles:
-    names = ("p50", "p90", "p95", "p99", "max", "mean")
+    names = ("p50", "p90", "p95", "p99", "p999", "max", "mean")
     measures = {name: METRICS[f"{family}.{name}"].of(pooled) for name in names}
     bounds = tuple(name for name in names if measures[name].lower_bound)
     return Quantiles(**{name: measure.value for name, measure in measures.items()}, samples=measures["max"].samples, lower_bounds=bounds)

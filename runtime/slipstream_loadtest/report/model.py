@@ -56,6 +56,7 @@ class Quantiles(ReportPart, frozen=True, kw_only=True):
     mean: float | None
     samples: int
     lower_bounds: tuple[str, ...]
+    p999: float | None = None  # documents of before have none
 
 
 class ConnectionFigures(ReportPart, frozen=True, kw_only=True):
@@ -83,6 +84,7 @@ class StepFigures(ReportPart, frozen=True, kw_only=True):
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+    p999_ms: float | None = None
 
 
 class RepeatFigures(ReportPart, frozen=True, kw_only=True):

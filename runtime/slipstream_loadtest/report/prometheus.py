@@ -8,7 +8,7 @@ from typing import Final
 from slipstream_loadtest.report.escape import clean
 from slipstream_loadtest.report.model import Quantiles, Report, StageFigures, StepFigures
 
-QUANTILES: Final = {"p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99"}
+QUANTILES: Final = {"p50": "0.5", "p90": "0.9", "p95": "0.95", "p99": "0.99", "p999": "0.999"}
 OUTCOMES: Final = ("Passed", "Failed", "Inconclusive")
 _PREFIX: Final = "slipstream_loadtest_"
 
@@ -70,7 +70,7 @@ def _step_families(stages: tuple[StageFigures, ...]) -> Iterator[tuple[str, str,
     quantiles: list[Sample] = [
         ({**labels, "quantile": q}, _seconds(value))
         for labels, step in steps
-        for q, value in (("0.5", step.p50_ms), ("0.95", step.p95_ms), ("0.99", step.p99_ms))
+        for q, value in (("0.5", step.p50_ms), ("0.95", step.p95_ms), ("0.99", step.p99_ms), ("0.999", step.p999_ms))
     ]
     yield "step_latency_seconds", "Quantiles of a step, from the intended start where there is one.", quantiles
 

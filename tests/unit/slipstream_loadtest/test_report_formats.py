@@ -17,15 +17,17 @@ from msgspec.structs import replace
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from slipstream_loadtest.judged.comparison import ComparisonRow
-from slipstream_loadtest.judged.verdict import Reason
+from slipstream_loadtest.judged.verdict import Reason, judge
+from slipstream_loadtest.plan.units import show
 from slipstream_loadtest.report.bounded import plain
-from slipstream_loadtest.report.document import read_report
+from slipstream_loadtest.report.document import as_report, read_report
 from slipstream_loadtest.report.html.page import as_html
 from slipstream_loadtest.report.junit import as_junit, cases_of
 from slipstream_loadtest.report.model import Report
 from slipstream_loadtest.report.prometheus import as_prometheus
 from slipstream_loadtest.report.text import as_text
 from slipstream_operator.loadtests.gathering.counters import Counters
+from tests.fakes.loadtest_plans import a_plan, a_result, a_series
 from tests.fakes.loadtest_reports import HOSTILE, compared_report, failed_report, golden_report, hostile, lost_report
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -162,6 +164,27 @@ def test_prometheus_figures_are_those_of_the_report() -> None:
         assert found * 1000 == pytest.approx(stage.service_time_ms.p95)
     verdicts = {s.labels["result"]: s.value for s in families["slipstream_loadtest_result"].samples}
     assert verdicts == {one: float(one == report.result) for one in verdicts}
+
+
+def test_a_slow_thousandth_is_in_every_report() -> None:
+    """2,000 calls, three of them slow: neither p99 nor maximum says so. A document of before has no such member, and is read."""
+    plan = a_plan(stages=[{"name": "s", "ratePerSecond": 10, "duration": "10s"}])
+    result = a_result(plan, a_series(plan, [10] * 1_997 + [700, 700, 900], corrected=True))
+    report = as_report(plan, result, judge(plan, result))
+    (stage,) = report.stages
+    assert stage.latency_ms is not None
+    assert [stage.latency_ms.p999, stage.service_time_ms.p999, stage.steps[0].p999_ms] == [pytest.approx(700, rel=0.01)] * 3
+    assert stage.latency_ms.p99 == pytest.approx(10, rel=0.01)
+    assert as_html(report).count(f'<td class="n">{show(stage.latency_ms.p999, "ms")}</td>') >= 3
+    tails = [
+        s.value for f in text_string_to_metric_families(as_prometheus(report)) for s in f.samples if s.labels.get("quantile") == "0.999"
+    ]
+    assert tails == [pytest.approx(0.7, rel=0.01)] * 3
+    document = json.loads(json.dumps(plain(report)))
+    for one in document["stages"]:
+        del one["latencyMs"]["p999"], one["serviceTimeMs"]["p999"], one["steps"][0]["p999Ms"]
+    jsonschema.Draft202012Validator(SCHEMA).validate(document)
+    assert "0.999" not in as_prometheus(read_report(json.dumps(document)))
 
 
 def test_a_broken_exposition_is_refused_by_the_parser() -> None:

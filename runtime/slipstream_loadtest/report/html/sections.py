@@ -14,6 +14,7 @@ from slipstream_loadtest.report.model import PhaseFigures, Report, StageFigures
 from slipstream_loadtest.report.text import quantile, scope
 
 _MIB = 2**20
+_QUANTILES = ("p50", "p90", "p95", "p99", "p999", "max")
 
 
 def verdict_block(report: Report) -> str:
@@ -72,7 +73,7 @@ def stage_section(report: Report) -> str:
     if not report.stages:
         return ""
     rows = [_stage(stage) for stage in report.stages]
-    columns = ("stage", "target", "load", "rps", "p50", "p90", "p95", "p99", "max", "errors", "hits", "reuse")
+    columns = ("stage", "target", "load", "rps", "p50", "p90", "p95", "p99", "p99.9", "max", "errors", "hits", "reuse")
     counts: list[Sequence[Cell]] = [
         (s.stage, s.target, *(f"{n:,}" for n in (s.offered, s.completed, s.failed, s.dropped, s.censored, s.wrong)), s.repeats)
         for s in report.stages
@@ -98,18 +99,18 @@ def _latency_note(report: Report) -> str:
 
 def _stage(s: StageFigures) -> tuple[str | int | Html, ...]:
     times = s.times
-    quantiles = (quantile(getattr(times, name), name in times.lower_bounds) for name in ("p50", "p90", "p95", "p99", "max"))
+    quantiles = (quantile(getattr(times, name), name in times.lower_bounds) for name in _QUANTILES)
     shares = (show(s.errors_percent, "percent"), show(s.cache.hit_percent, "percent"), show(s.connections.reuse_percent, "percent"))
     return (s.stage, s.target, f"{s.model}, {s.load}", show(s.throughput, "perSecond"), *quantiles, *shares)
 
 
 def _service_note(report: Report) -> str:
     rows = [
-        (s.stage, s.target, *(show(getattr(s.service_time_ms, name), "ms") for name in ("p50", "p90", "p95", "p99", "max")))
+        (s.stage, s.target, *(show(getattr(s.service_time_ms, name), "ms") for name in _QUANTILES))
         for s in report.stages
         if s.latency_ms is not None
     ]
-    columns = ("stage", "target", "p50", "p90", "p95", "p99", "max")
+    columns = ("stage", "target", "p50", "p90", "p95", "p99", "p99.9", "max")
     return (
         folded("Service time of open stages (from the actual start)", table("Service time", columns, rows, frozenset({1}))) if rows else ""
     )
@@ -118,11 +119,11 @@ def _service_note(report: Report) -> str:
 def _steps(report: Report) -> str:
     rows = [
         (s.stage, s.target, f"{step.scenario} / {step.step}", *(f"{n:,}" for n in (step.offered, step.completed, step.failed, step.wrong)),
-         *(show(ms, "ms") for ms in (step.p50_ms, step.p95_ms, step.p99_ms)))
+         *(show(ms, "ms") for ms in (step.p50_ms, step.p95_ms, step.p99_ms, step.p999_ms)))
         for s in report.stages
         for step in s.steps
     ]  # fmt: skip
-    columns = ("stage", "target", "step", "offered", "completed", "failed", "wrong", "p50", "p95", "p99")
+    columns = ("stage", "target", "step", "offered", "completed", "failed", "wrong", "p50", "p95", "p99", "p99.9")
     return folded("By scenario and step", table("By scenario and step", columns, rows, frozenset({1, 2}))) if rows else ""
 
 
