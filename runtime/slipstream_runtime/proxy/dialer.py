@@ -16,7 +16,8 @@ from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.addresses import Addresses, Loads, Resolver, unload
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.trust import Trust, TrustError
-from slipstream_runtime.wire.wires import Wires, make_wires
+from slipstream_runtime.wire.dialling import dialled
+from slipstream_runtime.wire.wires import Wires, make_wires, started
 
 
 class DialError(Exception):
@@ -97,7 +98,7 @@ class Dialer:
         try:
             if context is None:
                 return await self._wires.connect(factory, address, upstream.port)
-            return await asyncio.get_running_loop().create_connection(factory, address, upstream.port, ssl=context, server_hostname=name)
+            return await started(await dialled(address, upstream.port), factory, context, name)
         except ssl.SSLCertVerificationError as refused:
             raise DialError(failures.TLS_CERTIFICATE, refused.verify_message) from None
         except ssl.SSLError as failed:

@@ -11,8 +11,11 @@ import contextlib
 import os
 import select
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, Protocol, cast
+
+from slipstream_runtime.wire.dialling import dialled
 
 Joined = tuple[asyncio.Transport, Any]
 
@@ -62,6 +65,11 @@ class Wires:
         """The end of all connections: those that were aborted hear of it, the others don't. Before the loop is closed."""
 
 
+async def started(sock: socket.socket, factory: Callable[[], Any], tls: ssl.SSLContext | None = None, name: str | None = None) -> Joined:
+    """A transport of the event loop on a socket that was dialled; raises what a handshake for `name` does."""
+    return await asyncio.get_running_loop().create_connection(factory, sock=sock, ssl=tls, server_hostname=name)
+
+
 class LoopWires(Wires):
     """By the event loop."""
 
@@ -80,7 +88,7 @@ class LoopWires(Wires):
             sock.close()  # it has gone again
 
     async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        return await asyncio.get_running_loop().create_connection(factory, address, port)
+        return await started(await dialled(address, port), factory)
 
 
 class PollerWires(Wires):
@@ -95,16 +103,7 @@ class PollerWires(Wires):
             self._attach(sock, factory())
 
     async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        loop = asyncio.get_running_loop()
-        family, kind, number, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
-        sock = socket.socket(family, kind, number)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, place)
-        except BaseException:
-            sock.close()
-            raise
+        sock = await dialled(address, port)
         protocol = factory()
         return self._attach(sock, protocol), protocol
 
