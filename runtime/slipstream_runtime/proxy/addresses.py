@@ -15,6 +15,10 @@ RESOLUTION_SECONDS: Final = 5.0  # a herd of dials asks DNS once; a changed addr
 RETRY_SECONDS: Final = 1.0  # until it is asked again
 PATIENCE_SECONDS: Final = 0.1  # that a dial waits for it; what it says later counts for the next one
 KEPT_SECONDS: Final = 3_600.0  # since its last answer: after that an address may be somebody else's, as clusters give them out again
+# While a pool has connections to a name:
+REFRESH_SECONDS: Final = 15.0  # DNS is asked so often, dials or not
+# An address that all answers of so long have left out is gone. Not at the first: some names are answered with a part of their addresses.
+GONE_SECONDS: Final = 30.0
 QUIET_SECONDS: Final = 60.0  # between two log lines about a name
 
 log = logging.getLogger("slipstream.dns")
@@ -32,12 +36,13 @@ class Resolver(Protocol):
 class _Known:
     """What is known of one name."""
 
-    __slots__ = ("answered", "asking", "failed", "found", "late", "logged", "turn", "until", "waiting")
+    __slots__ = ("answered", "asking", "failed", "found", "late", "logged", "named", "turn", "until", "waiting")
 
     def __init__(self) -> None:
         self.found: list[str] = []
         self.answered = float("-inf")  # when they were found
         self.until = float("-inf")
+        self.named: dict[str, float] = {}  # when each was among an answer, of the last GONE_SECONDS
         self.failed: set[str] = set()  # since they were found
         self.turn = 0
         self.asking: asyncio.Task[OSError | None] | None = None
@@ -70,6 +75,16 @@ class Addresses:
         order = in_turn(known.found, known.turn, known.failed, loads)
         known.turn += 1
         return order
+
+    def gone(self, place: Place, loads: Loads) -> frozenset[str]:
+        """Those in `loads` that the name doesn't have any more; to be asked once in a while. While DNS is out none goes."""
+        known = self._known.get(place)
+        if known is None or not loads:
+            return frozenset()  # an address, or nothing that could be gone
+        if known.asking is None and self._clock.now() >= max(known.answered + REFRESH_SECONDS, known.until):
+            known.asking = asyncio.get_running_loop().create_task(self._resolve(place, known))
+            known.late = False
+        return frozenset([address for address in loads if address not in known.named])
 
     def failed(self, place: Place, address: str) -> None:
         """Nobody answered there: it comes last until the name is resolved anew, which is at once when none is left."""
@@ -114,7 +129,9 @@ class Addresses:
                 self._trouble(place, known, str(error))
             return error
         known.asking = None
-        known.found, known.answered = found, self._clock.now()
+        now = self._clock.now()
+        known.found, known.answered = found, now
+        known.named = {address: at for address, at in known.named.items() if now < at + GONE_SECONDS} | dict.fromkeys(found, now)
         known.until = known.answered + RESOLUTION_SECONDS
         known.failed.clear()
         return None

@@ -53,6 +53,10 @@ class Dialer:
                 raise DialError(failures.DNS_ERROR, f"{upstream.host}: no answer from DNS within {timeout:g} s") from None
             raise DialError(failures.CONNECT_TIMEOUT, f"{upstream.host}:{upstream.port}") from None
 
+    def gone(self, upstream: Upstream, loads: Loads) -> frozenset[str]:
+        """The addresses in `loads` that the upstream's name doesn't lead to any more; asks DNS in the background when it is time."""
+        return self._addresses.gone((upstream.host, upstream.port), loads)
+
     async def _resolve(self, upstream: Upstream, loads: Loads | None) -> list[str]:
         try:
             return await self._addresses.of((upstream.host, upstream.port), loads or {})

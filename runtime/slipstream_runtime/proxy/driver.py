@@ -20,6 +20,7 @@ from slipstream_runtime.proxy.upstream import UpstreamConnection
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.sending import Sending
 
+LOOK_SECONDS: Final = 1.0  # between two looks at whether the name has moved
 QUIET_SECONDS: Final = 10.0  # between two log lines about the same upstream that can't be reached
 
 log = logging.getLogger("slipstream.pool")
@@ -38,6 +39,8 @@ class PoolDriver(Owner):
         self._context = context
         self._dialer = dialer
         self._loads: Loads = {}
+        self._all: set[UpstreamConnection] = set()  # that have a place in the pool
+        self._look_at = float("-inf")
         self._dials: set[asyncio.Task[None]] = set()
         self._refused: Failure = failures.CONNECT_REFUSED  # why the last dial failed
         self._logged_at = float("-inf")
@@ -76,6 +79,7 @@ class PoolDriver(Owner):
         if slot is None:
             return  # its dial isn't reported yet: that will notice
         unload(self._loads, connection.address)
+        self._all.discard(connection)
         if slot.state == IDLE:
             self.core.lost(slot)
             self._settle()
@@ -87,9 +91,20 @@ class PoolDriver(Owner):
     # -- what time and people do ------------------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self._follow(now)
         work = self.core.maintain(now)
         if work is not None:
             self._apply(work)
+
+    def _follow(self, now: float) -> None:
+        """Connections to addresses that the name has no more are over age at once: those that idle close, the others as they come back."""
+        gone = self._dialer.gone(self.upstream, self._loads)
+        if gone:
+            for connection in self._all:
+                if connection.address in gone and connection.slot is not None:
+                    connection.slot.expires_at = now
 
     def resize(self, limits: Limits) -> None:
         work = self.core.resize(limits, self._context.now)
@@ -177,6 +192,7 @@ class PoolDriver(Owner):
         connection.opening = seconds
         work = self.core.connected(connection, seconds, now)
         connection.slot = work.made
+        self._all.add(connection)
         return work
 
     def _log(self, error: DialError, now: float) -> None:
