@@ -118,6 +118,7 @@ WATCHED = {
     (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 30_000,
     (socket.IPPROTO_TCP, socket.TCP_NODELAY): 1,
 }
+PATIENT = WATCHED | {(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 0}  # where whoever sends may wait longer than that
 
 
 def in_force(port: int) -> dict[tuple[int, int], int]:

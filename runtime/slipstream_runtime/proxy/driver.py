@@ -16,6 +16,7 @@ from slipstream_runtime.proxy.dialer import Dialer, DialError
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.parties import Owner
 from slipstream_runtime.proxy.upstream import UpstreamConnection
+from slipstream_runtime.wire.dialling import UNACKNOWLEDGED_SECONDS
 
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.sending import Sending
@@ -164,9 +165,10 @@ class PoolDriver(Owner):
         """One connection; whatever happens, the core hears of it exactly once."""
         clock = self._context.clock
         began = clock.now()
-        timeout = self.core.limits.connect_timeout_ms / 1_000
+        limits = self.core.limits
+        timeout, bounded = limits.connect_timeout_ms / 1_000, limits.request_timeout_ms <= UNACKNOWLEDGED_SECONDS * 1_000
         try:
-            _, connection = await self._dialer.connect(self._new_connection, self.upstream, timeout, self._loads)
+            _, connection = await self._dialer.connect(self._new_connection, self.upstream, timeout, self._loads, bounded)
         except DialError as error:
             self._refused = error.failure
             self._log(error, clock.now())

@@ -57,8 +57,8 @@ class Wires:
         """Takes over a non-blocking socket that was accepted; a connection that has gone meanwhile is dropped."""
         raise NotImplementedError
 
-    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        """A connection to an IP address; raises OSError."""
+    async def connect(self, factory: Callable[[], Any], address: str, port: int, bounded: bool = False) -> Joined:
+        """A connection to an IP address; raises OSError. `bounded`: as for `dialled`."""
         raise NotImplementedError
 
     def close(self) -> None:
@@ -87,8 +87,8 @@ class LoopWires(Wires):
         except OSError:
             sock.close()  # it has gone again
 
-    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        return await started(await dialled(address, port), factory)
+    async def connect(self, factory: Callable[[], Any], address: str, port: int, bounded: bool = False) -> Joined:
+        return await started(await dialled(address, port, bounded), factory)
 
 
 class PollerWires(Wires):
@@ -102,8 +102,8 @@ class PollerWires(Wires):
         with contextlib.suppress(OSError):  # it has gone again; its socket is closed
             self._attach(sock, factory())
 
-    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        sock = await dialled(address, port)
+    async def connect(self, factory: Callable[[], Any], address: str, port: int, bounded: bool = False) -> Joined:
+        sock = await dialled(address, port, bounded)
         protocol = factory()
         return self._attach(sock, protocol), protocol
 

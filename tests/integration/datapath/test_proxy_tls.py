@@ -16,7 +16,7 @@ from tests.fakes.authority import Authority
 from tests.fakes.loops import on_uvloop
 from tests.fakes.proxied import Answer, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream, echo
-from tests.fakes.wired import WATCHED, in_force
+from tests.fakes.wired import PATIENT, WATCHED, in_force
 
 SIMPLE = Tls(mode="Simple")
 
@@ -72,6 +72,9 @@ async def test_a_dead_path_is_found_out_below_tls_too(authority: Authority) -> N
         async with proxied(up.port, upstream=upstream) as proxy:
             assert (await (await proxy.caller()).ask()).status == 200
             assert in_force(ports[0]) == WATCHED
+        async with proxied(up.port, upstream=upstream, limits=Limits(request_timeout_ms=30_001)) as proxy:
+            assert (await (await proxy.caller()).ask()).status == 200
+            assert in_force(ports[1]) == PATIENT  # it may be slow to take a body, as long as its policy says
         assert refused(await ask(up, "other.example"), b"tls_certificate_error")
         before = len(os.listdir("/proc/self/fd"))
         for _ in range(5):
