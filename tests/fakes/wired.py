@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -105,3 +107,24 @@ class Line:
         self.protocol.transport.abort()
         await until(lambda: "lost" in self.protocol.heard)
         assert self.protocol.heard.count("lost") == 1
+
+
+# What a connection that we dialled has in force: a dead path is found out without a request.
+WATCHED = {
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE): 1,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE): 15,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL): 5,
+    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT): 3,
+    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 30_000,
+    (socket.IPPROTO_TCP, socket.TCP_NODELAY): 1,
+}
+PATIENT = WATCHED | {(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT): 0}  # where whoever sends may wait longer than that
+
+
+def in_force(port: int) -> dict[tuple[int, int], int]:
+    """The options in WATCHED of this process's socket that is bound to `port` and connected, whoever holds it."""
+    for fd in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(int(fd))) as sock:
+            if sock.getpeername() and sock.family == socket.AF_INET and sock.getsockname()[1] == port:
+                return {option: sock.getsockopt(*option) for option in WATCHED}
+    raise AssertionError("no such socket")

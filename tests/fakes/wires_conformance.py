@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from slipstream_runtime.wire.wires import Wires
 from tests.fakes.loops import on_uvloop
 from tests.fakes.proxied import until
-from tests.fakes.wired import Line, Noted, Peer
+from tests.fakes.wired import PATIENT, WATCHED, Line, Noted, Peer, in_force
 
 LARGE = 1_500_000  # more than the kernel takes at once of these sockets
 PATTERN = bytes(range(251)) * (LARGE // 251)
@@ -219,6 +219,23 @@ class WiresConformance:
             assert tuple(seen.transport.get_extra_info("peername")) == peer.sock.getsockname()
             assert tuple(seen.transport.get_extra_info("sockname")) == peer.sock.getpeername()
             assert seen.transport.get_extra_info("cipher") is None
+
+    @on_uvloop
+    async def test_a_dialled_connection_finds_out_that_its_path_is_dead(self) -> None:
+        """By the kernel's own questions: they are in force; how long what was sent may be in doubt is, where it was asked for. Negative
+        control: the other end, which nobody asked to, has none of it."""
+        wires, loop = self.wires(), asyncio.get_running_loop()
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            listener.setblocking(False)
+            for bounded in (True, False):
+                transport, _ = await wires.connect(Noted, *listener.getsockname(), bounded)
+                peer, (_, port) = await loop.sock_accept(listener)
+                with peer:
+                    assert in_force(port) == (WATCHED if bounded else PATIENT)
+                    other = {option: peer.getsockopt(*option) for option in WATCHED}
+                    assert other[socket.IPPROTO_TCP, socket.TCP_KEEPIDLE] != 15
+                transport.abort()
+        wires.close()
 
     @on_uvloop
     async def test_a_random_exchange_loses_nothing(self) -> None:

@@ -1,14 +1,27 @@
-"""Addresses of upstreams: resolved once for a herd of dials, the least loaded first, then in turn, failed ones last. Dials nothing."""
+"""Addresses of upstreams: resolved once for a herd of dials, the least loaded first, then in turn, failed ones last; kept while DNS is out.
+Dials nothing."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Final, Protocol
 
 from slipstream_api.addresses import is_address
 from slipstream_api.clock import Clock
 
 RESOLUTION_SECONDS: Final = 5.0  # a herd of dials asks DNS once; a changed address is picked up by the next dial after this
+# While DNS fails or is silent the addresses that it named last stay in use:
+RETRY_SECONDS: Final = 1.0  # until it is asked again
+PATIENCE_SECONDS: Final = 0.1  # that a dial waits for it; what it says later counts for the next one
+KEPT_SECONDS: Final = 3_600.0  # since its last answer: after that an address may be somebody else's, as clusters give them out again
+# While a pool has connections to a name:
+REFRESH_SECONDS: Final = 15.0  # DNS is asked so often, dials or not
+# An address that all answers of so long have left out is gone. Not at the first: some names are answered with a part of their addresses.
+GONE_SECONDS: Final = 30.0
+QUIET_SECONDS: Final = 60.0  # between two log lines about a name
+
+log = logging.getLogger("slipstream.dns")
 
 Place = tuple[str, int]
 Loads = dict[str, int]  # connections and dials of one pool, by address
@@ -23,15 +36,19 @@ class Resolver(Protocol):
 class _Known:
     """What is known of one name."""
 
-    __slots__ = ("asking", "failed", "found", "turn", "until", "waiting")
+    __slots__ = ("answered", "asking", "failed", "found", "late", "logged", "named", "turn", "until", "waiting")
 
     def __init__(self) -> None:
         self.found: list[str] = []
+        self.answered = float("-inf")  # when they were found
         self.until = float("-inf")
+        self.named: dict[str, float] = {}  # when each was among an answer, of the last GONE_SECONDS
         self.failed: set[str] = set()  # since they were found
         self.turn = 0
-        self.asking: asyncio.Task[list[str]] | None = None
-        self.waiting = 0  # for `asking`: it is given up with the last of them
+        self.asking: asyncio.Task[OSError | None] | None = None
+        self.waiting = 0  # for `asking`: it is given up with the last of them, unless there are addresses meanwhile
+        self.late = False  # `asking` is: nobody waits for it
+        self.logged = float("-inf")
 
 
 class Addresses:
@@ -44,20 +61,30 @@ class Addresses:
 
     async def of(self, place: Place, loads: Loads) -> list[str]:
         """In the order in which to dial them: the one with the fewest connections first, of equals another one each time; never empty:
-        OSError where there is none."""
+        OSError where there is none. While DNS fails, those that it named last."""
         if is_address(place[0]):
             return [place[0]]
         known = self._known.setdefault(place, _Known())
-        if self._clock.now() >= known.until:
-            found = await self._ask(place, known)
-            if not found:
-                raise OSError("no address")
-            if self._clock.now() >= known.until:  # the first of those who waited
-                known.found, known.until = found, self._clock.now() + RESOLUTION_SECONDS
-                known.failed.clear()
+        now = self._clock.now()
+        if now >= known.until:
+            if now >= known.answered + KEPT_SECONDS:
+                known.found = []
+            error = await self._ask(place, known)
+            if not known.found:
+                raise OSError(str(error or "no address"))
         order = in_turn(known.found, known.turn, known.failed, loads)
         known.turn += 1
         return order
+
+    def gone(self, place: Place, loads: Loads) -> frozenset[str]:
+        """Those in `loads` that the name doesn't have any more; to be asked once in a while. While DNS is out none goes."""
+        known = self._known.get(place)
+        if known is None or not loads:
+            return frozenset()  # an address, or nothing that could be gone
+        if known.asking is None and self._clock.now() >= max(known.answered + REFRESH_SECONDS, known.until):
+            known.asking = asyncio.get_running_loop().create_task(self._resolve(place, known))
+            known.late = False
+        return frozenset([address for address in loads if address not in known.named])
 
     def failed(self, place: Place, address: str) -> None:
         """Nobody answered there: it comes last until the name is resolved anew, which is at once when none is left."""
@@ -67,18 +94,53 @@ class Addresses:
             if known.failed.issuperset(known.found):
                 known.until = float("-inf")  # the name may have moved
 
-    async def _ask(self, place: Place, known: _Known) -> list[str]:
+    async def _ask(self, place: Place, known: _Known) -> OSError | None:
+        """Why DNS has no answer; None where it has one, or where it hasn't yet and there are addresses to go on with."""
         if known.asking is None:
-            known.asking = asyncio.get_running_loop().create_task(self._resolver.resolve(*place))
+            known.asking = asyncio.get_running_loop().create_task(self._resolve(place, known))
+            known.late = False
         asking = known.asking
+        if known.late and known.found:
+            return None
         known.waiting += 1
         try:
-            return await asyncio.shield(asking)  # one caller's cancellation is not the others'
+            async with asyncio.timeout(PATIENCE_SECONDS if known.found else None):
+                return await asyncio.shield(asking)  # one caller's cancellation is not the others'
+        except TimeoutError:
+            known.late = True
+            self._trouble(place, known, f"no answer within {PATIENCE_SECONDS:g} s")
+            return None
         finally:
             known.waiting -= 1
-            if not known.waiting:
+            if not known.waiting and not known.found:
                 known.asking = None
                 asking.cancel()
+
+    async def _resolve(self, place: Place, known: _Known) -> OSError | None:
+        """Asks once, for all who wait, and remembers the answer."""
+        try:
+            found = await self._resolver.resolve(*place)
+            if not found:
+                raise OSError("no address")
+        except OSError as error:
+            known.asking = None
+            if known.found:
+                known.until = self._clock.now() + RETRY_SECONDS
+                self._trouble(place, known, str(error))
+            return error
+        known.asking = None
+        now = self._clock.now()
+        known.found, known.answered = found, now
+        known.named = {address: at for address, at in known.named.items() if now < at + GONE_SECONDS} | dict.fromkeys(found, now)
+        known.until = known.answered + RESOLUTION_SECONDS
+        known.failed.clear()
+        return None
+
+    def _trouble(self, place: Place, known: _Known, detail: str) -> None:
+        now = self._clock.now()
+        if now >= known.logged + QUIET_SECONDS:
+            known.logged = now
+            log.warning("name not resolved; its last addresses stay in use", extra={"host": place[0], "detail": detail})
 
 
 def unload(loads: Loads, address: str) -> None:

@@ -16,7 +16,8 @@ from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.addresses import Addresses, Loads, Resolver, unload
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.trust import Trust, TrustError
-from slipstream_runtime.wire.wires import Wires, make_wires
+from slipstream_runtime.wire.dialling import dialled
+from slipstream_runtime.wire.wires import Wires, make_wires, started
 
 
 class DialError(Exception):
@@ -36,21 +37,26 @@ class Dialer:
         self._wires = wires or make_wires()
 
     async def connect(
-        self, factory: Callable[[], Any], upstream: Upstream, timeout: float, loads: Loads | None = None
+        self, factory: Callable[[], Any], upstream: Upstream, timeout: float, loads: Loads | None = None, bounded: bool = False
     ) -> tuple[asyncio.Transport, Any]:
         """A connected transport and its protocol; raises DialError within `timeout` seconds. With `loads` the address with the fewest is
-        dialled first, and the connection counted there: whoever closes it takes it off (`protocol.address` says where)."""
+        dialled first, and the connection counted there: whoever closes it takes it off (`protocol.address` says where).
+        `bounded`: what is sent on it must be acknowledged, and taken, within UNACKNOWLEDGED_SECONDS."""
         resolved = False
         until = asyncio.get_running_loop().time() + timeout
         try:
             async with asyncio.timeout_at(until):
                 addresses = await self._resolve(upstream, loads)
                 resolved = True
-                return await self._connect(factory, upstream, addresses, until, loads)
+                return await self._connect(factory, upstream, addresses, until, loads, bounded)
         except TimeoutError:
             if not resolved:
                 raise DialError(failures.DNS_ERROR, f"{upstream.host}: no answer from DNS within {timeout:g} s") from None
             raise DialError(failures.CONNECT_TIMEOUT, f"{upstream.host}:{upstream.port}") from None
+
+    def gone(self, upstream: Upstream, loads: Loads) -> frozenset[str]:
+        """The addresses in `loads` that the upstream's name doesn't lead to any more; asks DNS in the background when it is time."""
+        return self._addresses.gone((upstream.host, upstream.port), loads)
 
     async def _resolve(self, upstream: Upstream, loads: Loads | None) -> list[str]:
         try:
@@ -59,7 +65,7 @@ class Dialer:
             raise DialError(failures.DNS_ERROR, f"{upstream.host}: {failed}") from None
 
     async def _connect(
-        self, factory: Callable[[], Any], upstream: Upstream, addresses: list[str], until: float, loads: Loads | None
+        self, factory: Callable[[], Any], upstream: Upstream, addresses: list[str], until: float, loads: Loads | None, bounded: bool
     ) -> tuple[asyncio.Transport, Any]:
         """The first address that answers. Each has an equal share of the time that is left: a silent one leaves some for the next."""
         loop = asyncio.get_running_loop()
@@ -68,7 +74,7 @@ class Dialer:
             share = (until - loop.time()) / (len(addresses) - position)
             try:
                 async with asyncio.timeout(share):
-                    return await self._counted(factory, upstream, address, loads)
+                    return await self._counted(factory, upstream, address, loads, bounded)
             except TimeoutError:
                 error = DialError(failures.CONNECT_TIMEOUT, f"{address}:{upstream.port}: silent for {share:.3g} s")
             except DialError as failed:
@@ -78,26 +84,26 @@ class Dialer:
         raise error
 
     async def _counted(
-        self, factory: Callable[[], Any], upstream: Upstream, address: str, loads: Loads | None
+        self, factory: Callable[[], Any], upstream: Upstream, address: str, loads: Loads | None, bounded: bool
     ) -> tuple[asyncio.Transport, Any]:
         """One dial; it loads its address from now on, so that a burst isn't sent to one of them."""
         if loads is None:
-            return await self._dial(factory, upstream, address)
+            return await self._dial(factory, upstream, address, bounded)
         loads[address] = loads.get(address, 0) + 1
         try:
-            transport, protocol = await self._dial(factory, upstream, address)
+            transport, protocol = await self._dial(factory, upstream, address, bounded)
         except BaseException:
             unload(loads, address)
             raise
         protocol.address = address
         return transport, protocol
 
-    async def _dial(self, factory: Callable[[], Any], upstream: Upstream, address: str) -> tuple[asyncio.Transport, Any]:
+    async def _dial(self, factory: Callable[[], Any], upstream: Upstream, address: str, bounded: bool) -> tuple[asyncio.Transport, Any]:
         context, name = self._tls(upstream)
         try:
             if context is None:
-                return await self._wires.connect(factory, address, upstream.port)
-            return await asyncio.get_running_loop().create_connection(factory, address, upstream.port, ssl=context, server_hostname=name)
+                return await self._wires.connect(factory, address, upstream.port, bounded)
+            return await started(await dialled(address, upstream.port, bounded), factory, context, name)
         except ssl.SSLCertVerificationError as refused:
             raise DialError(failures.TLS_CERTIFICATE, refused.verify_message) from None
         except ssl.SSLError as failed:

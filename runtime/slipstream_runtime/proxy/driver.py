@@ -16,10 +16,12 @@ from slipstream_runtime.proxy.dialer import Dialer, DialError
 from slipstream_runtime.proxy.failures import Failure
 from slipstream_runtime.proxy.parties import Owner
 from slipstream_runtime.proxy.upstream import UpstreamConnection
+from slipstream_runtime.wire.dialling import UNACKNOWLEDGED_SECONDS
 
 if TYPE_CHECKING:
     from slipstream_runtime.proxy.sending import Sending
 
+LOOK_SECONDS: Final = 1.0  # between two looks at whether the name has moved
 QUIET_SECONDS: Final = 10.0  # between two log lines about the same upstream that can't be reached
 
 log = logging.getLogger("slipstream.pool")
@@ -38,6 +40,8 @@ class PoolDriver(Owner):
         self._context = context
         self._dialer = dialer
         self._loads: Loads = {}
+        self._all: set[UpstreamConnection] = set()  # that have a place in the pool
+        self._look_at = float("-inf")
         self._dials: set[asyncio.Task[None]] = set()
         self._refused: Failure = failures.CONNECT_REFUSED  # why the last dial failed
         self._logged_at = float("-inf")
@@ -76,6 +80,7 @@ class PoolDriver(Owner):
         if slot is None:
             return  # its dial isn't reported yet: that will notice
         unload(self._loads, connection.address)
+        self._all.discard(connection)
         if slot.state == IDLE:
             self.core.lost(slot)
             self._settle()
@@ -87,9 +92,20 @@ class PoolDriver(Owner):
     # -- what time and people do ------------------------------------------------------------------------------------------
 
     def sweep(self, now: float) -> None:
+        if now >= self._look_at:
+            self._look_at = now + LOOK_SECONDS
+            self._follow(now)
         work = self.core.maintain(now)
         if work is not None:
             self._apply(work)
+
+    def _follow(self, now: float) -> None:
+        """Connections to addresses that the name has no more are over age at once: those that idle close, the others as they come back."""
+        gone = self._dialer.gone(self.upstream, self._loads)
+        if gone:
+            for connection in self._all:
+                if connection.address in gone and connection.slot is not None:
+                    connection.slot.expires_at = now
 
     def resize(self, limits: Limits) -> None:
         work = self.core.resize(limits, self._context.now)
@@ -149,9 +165,10 @@ class PoolDriver(Owner):
         """One connection; whatever happens, the core hears of it exactly once."""
         clock = self._context.clock
         began = clock.now()
-        timeout = self.core.limits.connect_timeout_ms / 1_000
+        limits = self.core.limits
+        timeout, bounded = limits.connect_timeout_ms / 1_000, limits.request_timeout_ms <= UNACKNOWLEDGED_SECONDS * 1_000
         try:
-            _, connection = await self._dialer.connect(self._new_connection, self.upstream, timeout, self._loads)
+            _, connection = await self._dialer.connect(self._new_connection, self.upstream, timeout, self._loads, bounded)
         except DialError as error:
             self._refused = error.failure
             self._log(error, clock.now())
@@ -177,6 +194,7 @@ class PoolDriver(Owner):
         connection.opening = seconds
         work = self.core.connected(connection, seconds, now)
         connection.slot = work.made
+        self._all.add(connection)
         return work
 
     def _log(self, error: DialError, now: float) -> None:

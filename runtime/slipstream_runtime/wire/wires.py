@@ -11,8 +11,11 @@ import contextlib
 import os
 import select
 import socket
+import ssl
 from collections.abc import Callable
 from typing import Any, Protocol, cast
+
+from slipstream_runtime.wire.dialling import dialled
 
 Joined = tuple[asyncio.Transport, Any]
 
@@ -54,12 +57,17 @@ class Wires:
         """Takes over a non-blocking socket that was accepted; a connection that has gone meanwhile is dropped."""
         raise NotImplementedError
 
-    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        """A connection to an IP address; raises OSError."""
+    async def connect(self, factory: Callable[[], Any], address: str, port: int, bounded: bool = False) -> Joined:
+        """A connection to an IP address; raises OSError. `bounded`: as for `dialled`."""
         raise NotImplementedError
 
     def close(self) -> None:
         """The end of all connections: those that were aborted hear of it, the others don't. Before the loop is closed."""
+
+
+async def started(sock: socket.socket, factory: Callable[[], Any], tls: ssl.SSLContext | None = None, name: str | None = None) -> Joined:
+    """A transport of the event loop on a socket that was dialled; raises what a handshake for `name` does."""
+    return await asyncio.get_running_loop().create_connection(factory, sock=sock, ssl=tls, server_hostname=name)
 
 
 class LoopWires(Wires):
@@ -79,8 +87,8 @@ class LoopWires(Wires):
         except OSError:
             sock.close()  # it has gone again
 
-    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        return await asyncio.get_running_loop().create_connection(factory, address, port)
+    async def connect(self, factory: Callable[[], Any], address: str, port: int, bounded: bool = False) -> Joined:
+        return await started(await dialled(address, port, bounded), factory)
 
 
 class PollerWires(Wires):
@@ -94,17 +102,8 @@ class PollerWires(Wires):
         with contextlib.suppress(OSError):  # it has gone again; its socket is closed
             self._attach(sock, factory())
 
-    async def connect(self, factory: Callable[[], Any], address: str, port: int) -> Joined:
-        loop = asyncio.get_running_loop()
-        family, kind, number, _, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
-        sock = socket.socket(family, kind, number)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            await loop.sock_connect(sock, place)
-        except BaseException:
-            sock.close()
-            raise
+    async def connect(self, factory: Callable[[], Any], address: str, port: int, bounded: bool = False) -> Joined:
+        sock = await dialled(address, port, bounded)
         protocol = factory()
         return self._attach(sock, protocol), protocol
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Callable
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -15,50 +15,16 @@ from slipstream_api.config import Limits, Upstream
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.addresses import RESOLUTION_SECONDS
 from slipstream_runtime.proxy.dialer import Dialer, DialError
+from tests.fakes.addressed import HOME, Names, dialled, servers
 from tests.fakes.loops import on_uvloop
 from tests.fakes.proxied import free_port, proxied
 from tests.fakes.raw_upstream import Connection, RawUpstream
-
-HOME = ["127.0.0.1", "127.0.0.2", "127.0.0.3"]
-
-
-class Names:
-    """A resolver: what each question is answered; `hold` lets it wait."""
-
-    def __init__(self, *addresses: str) -> None:
-        self.addresses = list(addresses)
-        self.asked = 0
-        self.hold = asyncio.Event()
-        self.hold.set()
-
-    async def resolve(self, host: str, port: int) -> list[str]:
-        self.asked += 1
-        await self.hold.wait()
-        return list(self.addresses)
-
-
-@asynccontextmanager
-async def servers(*hosts: str) -> AsyncIterator[tuple[int, dict[str, RawUpstream]]]:
-    """One on each address, all on one port."""
-    async with AsyncExitStack() as stack:
-        port, up = free_port(), {}
-        for host in hosts:
-            up[host] = await stack.enter_async_context(RawUpstream(host=host, port=port))
-        yield port, up
 
 
 async def until(condition: Callable[[], bool]) -> None:
     """Turns of the loop, with what they bring in, until it holds."""
     while not condition():
         await asyncio.get_running_loop().run_in_executor(None, lambda: None)
-
-
-async def dialled(dialer: Dialer, port: int, timeout: float = 2.0) -> str:
-    """The address that a dial ended at."""
-    transport, _ = await dialer.connect(asyncio.Protocol, Upstream(host="up.example", port=port), timeout)
-    address: str = transport.get_extra_info("peername")[0]
-    transport.abort()
-    return address
 
 
 @on_uvloop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,8 +14,9 @@ from slipstream_api.clock import ManualClock
 from slipstream_api.config import Limits, Tls, Upstream
 from tests.fakes.authority import Authority
 from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import Answer, proxied
+from tests.fakes.proxied import Answer, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream, echo
+from tests.fakes.wired import PATIENT, WATCHED, in_force
 
 SIMPLE = Tls(mode="Simple")
 
@@ -54,6 +56,30 @@ async def test_an_upstream_with_the_right_certificate_is_served(authority: Autho
     """The host is the name that the certificate must have, whether it is a name or an address."""
     async with RawUpstream(echo, tls=authority.server(host)) as up:
         assert (await ask(up, host)).body == b"GET /x HTTP/1.1|"
+
+
+@on_uvloop
+async def test_a_dead_path_is_found_out_below_tls_too(authority: Authority) -> None:
+    """The kernel's questions are in force on a connection with TLS as on any other; a failed handshake leaves no socket behind."""
+    ports: list[int] = []
+
+    async def script(connection: Connection) -> None:
+        ports.append(connection.writer.get_extra_info("peername")[1])
+        await echo(connection)
+
+    async with RawUpstream(script, tls=authority.server("127.0.0.1")) as up:
+        upstream = Upstream(host="127.0.0.1", port=up.port, tls=SIMPLE)
+        async with proxied(up.port, upstream=upstream) as proxy:
+            assert (await (await proxy.caller()).ask()).status == 200
+            assert in_force(ports[0]) == WATCHED
+        async with proxied(up.port, upstream=upstream, limits=Limits(request_timeout_ms=30_001)) as proxy:
+            assert (await (await proxy.caller()).ask()).status == 200
+            assert in_force(ports[1]) == PATIENT  # it may be slow to take a body, as long as its policy says
+        assert refused(await ask(up, "other.example"), b"tls_certificate_error")
+        before = len(os.listdir("/proc/self/fd"))
+        for _ in range(5):
+            assert refused(await ask(up, "other.example"), b"tls_certificate_error")
+        await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 @on_uvloop
@@ -160,7 +186,7 @@ async def test_an_old_version_of_tls_is_refused(authority: Authority) -> None:
 
 @on_uvloop
 async def test_a_handshake_that_never_ends_is_over_at_connect_timeout() -> None:
-    """504, and the socket is closed."""
+    """504, and the socket is closed. The time has room for reading all authorities of the system, which comes before the connection."""
     gone = asyncio.Event()
 
     async def script(connection: Connection) -> None:
@@ -168,7 +194,7 @@ async def test_a_handshake_that_never_ends_is_over_at_connect_timeout() -> None:
         gone.set()
 
     async with RawUpstream(script) as up:
-        found = await ask(up, limits=Limits(connect_timeout_ms=100))
+        found = await ask(up, limits=Limits(connect_timeout_ms=500))
         assert (found.status, found.fields[b"proxy-status"]) == (504, b"slipstream; error=connection_timeout")
         await gone.wait()
 
