@@ -54,6 +54,9 @@ def status(output: Output = "text", socket: Socket = None) -> None:
         out.print(f"[red]refused:[/red] {escape(rejected['message'])} (the configuration before it is in force)")
     columns = ("POOL", "REQUESTS", "ERRORS", "IN USE", "IDLE", "REUSE", "HIT", "ENTRIES", "CIRCUITS")
     out.print(table("", columns, [_row(pool) for pool in found.get("pools", [])]))
+    for pool in found.get("pools", []):
+        if failures := pool.get("failures"):
+            out.print(escape(f"{pool['name']} failed: {', '.join(f'{reason} {times}' for reason, times in failures.items())}"))
     for listener in found.get("listeners", []):
         if listener.get("state") == "Failed":
             out.print(f"[red]not listening:[/red] {escape(listener['address'])}:{listener['port']}: {escape(listener.get('error', ''))}")

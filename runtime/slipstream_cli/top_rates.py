@@ -71,6 +71,7 @@ class PoolRates(Figures, frozen=True, kw_only=True):
     cache: tuple[CacheRates, ...]
     circuits: tuple[CircuitNow, ...]
     operations: tuple[OperationRates, ...] = ()
+    failures_per_second: dict[str, float]  # by reason, the most frequent first; those that there were
 
 
 class Rates(Figures, frozen=True, kw_only=True):
@@ -169,7 +170,13 @@ def _pool(before: PoolStatus, after: PoolStatus, p95: Quantile | None, each: tup
         cache=tuple(_cache(old, new, seconds) for old, new in pairs),
         circuits=tuple(_circuits(before.circuits, after.circuits)),
         operations=each,
+        failures_per_second=_failures(before.failures, after.failures, seconds),
     )
+
+
+def _failures(before: dict[str, int], after: dict[str, int], seconds: float) -> dict[str, float]:
+    grown = {reason: _grown(before.get(reason, 0), count) / seconds for reason, count in after.items()}
+    return {reason: rate for reason, rate in sorted(grown.items(), key=lambda item: -item[1]) if rate}
 
 
 def _pairs(before: tuple[CacheFigures, ...], after: tuple[CacheFigures, ...]) -> Iterator[tuple[CacheFigures, CacheFigures]]:

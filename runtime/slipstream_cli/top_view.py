@@ -25,6 +25,7 @@ def view(rates: Rates) -> RenderableType:
     if rates.rejected:
         parts.append(Text(f"refused: {rates.rejected} (the configuration before it is in force)", style="red"))
     parts.append(table("", POOLS, [_pool(pool) for pool in rates.pools]))
+    parts.extend(Text(f"{pool.name} fails: {_reasons(pool)}", style="red") for pool in rates.pools if pool.failures_per_second)
     if operations := _operations(rates.pools):
         parts.append(table("", OPERATIONS, operations[:OPERATIONS_SHOWN]))
         if len(operations) > OPERATIONS_SHOWN:
@@ -91,6 +92,10 @@ def _pool(pool: PoolRates) -> tuple[str, ...]:
         quantile(pool.p95),
         _summary(pool.circuits),
     )
+
+
+def _reasons(pool: PoolRates) -> str:
+    return ", ".join(f"{reason} {_rate(rate)}/s" for reason, rate in pool.failures_per_second.items())
 
 
 def _operations(pools: tuple[PoolRates, ...]) -> list[tuple[str, ...]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,13 @@ async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Stack
         yield Stack(url, socket)
 
 
+@pytest.fixture(autouse=True)
+def let_go(stack: Stack) -> Iterator[None]:
+    """Whatever a test held."""
+    yield
+    admin.post(stack.socket, "/commands", {"op": "Reset"})
+
+
 async def test_a_circuit_is_held_open_and_let_go(stack: Stack) -> None:
     """What callers get, what status shows, and how to end it, in the words of the command itself."""
     assert (await stack.ask("ann"))[0] == 200
@@ -60,6 +67,7 @@ async def test_a_circuit_is_held_open_and_let_go(stack: Stack) -> None:
     assert (code, said) == (0, "memory/default: held open (1 circuit); let go with: slipstream circuit reset 'memory/default'")
     assert stack.circuits()["default/"] == "ForcedOpen"
     assert (await stack.ask("bob"))[:2] == (503, "CircuitOpen")
+    assert "memory failed: CircuitOpen 1" in (await stack.say("status"))[1]
     assert (await stack.ask("ann"))[2] == "hit"
     assert (await stack.say("circuit", "closed", "memory/default"))[0] == 0
     assert stack.circuits()["default/"] == "ForcedClosed"

@@ -64,6 +64,17 @@ def test_figures_are_differences_over_the_time_between() -> None:
     assert (circuit.rule, circuit.state, circuit.trips, circuit.since_ms) == ("r", "Open", 1, 50)
 
 
+def test_failures_are_told_by_their_reason() -> None:
+    """Those of the time between, the most frequent first; of a pool that began anew all of them."""
+    before = pool(requests=9, errors=7, failures={"PoolFull": 3, "ConnectionRefused": 4})
+    after = pool(requests=30, errors=16, failures={"PoolFull": 4, "ConnectionRefused": 4, "CircuitOpen": 8})
+    found = only(sample(before), sample(after, up=12_000)).failures_per_second
+    assert list(found.items()) == [("CircuitOpen", 4.0), ("PoolFull", 0.5)]
+    anew = only(sample(before), sample(pool(requests=2, errors=2, failures={"PoolFull": 2}), up=12_000))
+    assert anew.failures_per_second == {"PoolFull": 1.0}
+    assert only(sample(after), sample(after, up=12_000)).failures_per_second == {}
+
+
 def test_nothing_happened_is_zero_and_no_share() -> None:
     """A ratio of nothing isn't 0 %."""
     still = pool(requests=7, cache=(CacheFigures(policy="p", hits=7),), connections=Connections(opened_total=1, requests_total=7))

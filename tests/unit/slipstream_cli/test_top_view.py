@@ -31,7 +31,12 @@ def operation(name: str, rate: float = 5.0, circuit: str | None = "Closed", shad
 
 
 def shown(
-    *circuits: CircuitNow, width: int = 160, rejected: str = "", healthy: bool = True, operations: tuple[OperationRates, ...] = ()
+    *circuits: CircuitNow,
+    width: int = 160,
+    rejected: str = "",
+    healthy: bool = True,
+    operations: tuple[OperationRates, ...] = (),
+    failures: dict[str, float] | None = None,
 ) -> str:
     pool = PoolRates(
         name="memory",
@@ -49,6 +54,7 @@ def shown(
         cache=(CACHE,),
         circuits=circuits,
         operations=operations,
+        failures_per_second=failures or {},
     )
     rates = Rates(
         seconds=2.0, revision="abc" * 20, uptime_ms=3_725_000, rss_bytes=50 << 20, draining=False, rejected=rejected, pools=(pool,)
@@ -100,6 +106,12 @@ def test_a_refused_configuration_and_a_sick_upstream_are_said() -> None:
     assert "refused: pool m: [x] is there twice" in text
     assert "UNHEALTHY" in text
     assert "refused" not in shown()
+
+
+def test_why_requests_fail_is_said_below_their_pool() -> None:
+    """And nothing where none does."""
+    assert "memory fails: CircuitOpen 120/s, PoolFull 0.50/s" in shown(failures={"CircuitOpen": 120.0, "PoolFull": 0.5})
+    assert "fails" not in shown()
 
 
 def test_an_ordinary_terminal_shows_it_without_folding() -> None:
