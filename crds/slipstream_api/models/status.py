@@ -98,6 +98,19 @@ class ThresholdResult(Model):
     result: Literal["Passed", "Failed", "NoData"] = Field(description="Whether it was kept.")
 
 
+class CheckResult(Model):
+    """What became of a check, and whether it could have found anything."""
+
+    name: Literal["isolation", "memoryGrowth", "degradation"] = Field(description="Which check.")
+    result: Literal["Passed", "Failed", "Inconclusive"] = Field(description="What it found.")
+    control: Literal["Caught", "Missed", "NotRun"] = Field(
+        description="Whether the same check finds what was broken on purpose: if not, that it found nothing means nothing."
+    )
+    observed: Short | None = Field(default=None, description="Crossings between sessions; the memory's slope; the steepest step.")
+    limit: Short | None = Field(default=None, description="The bound.")
+    detectable: Short | None = Field(default=None, description="The least that this run could have found.")
+
+
 class StageResult(Model):
     """What was measured in a stage."""
 
@@ -210,6 +223,9 @@ class LoadTestStatus(Model):
     summary: RunSummary | None = Field(default=None, description="Texts made for columns.")
     thresholds: Annotated[tuple[ThresholdResult, ...], Field(max_length=32, json_schema_extra=ATOMIC)] | None = Field(
         default=None, description="What became of the thresholds."
+    )
+    checks: Annotated[tuple[CheckResult, ...], Field(max_length=3, json_schema_extra=ATOMIC)] | None = Field(
+        default=None, description="What became of the checks, each with its control."
     )
     stages: Annotated[tuple[StageResult, ...], Field(max_length=64, json_schema_extra=ATOMIC)] | None = Field(
         default=None, description="What was measured, stage by stage."

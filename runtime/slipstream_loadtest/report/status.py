@@ -7,7 +7,7 @@ from typing import Any, Final
 import msgspec
 
 from slipstream_loadtest.judged.metrics import METRICS, Pooled, pool
-from slipstream_loadtest.judged.verdict import Verdict
+from slipstream_loadtest.judged.verdict import CheckRow, Verdict
 from slipstream_loadtest.measured.result import Result, Window, levels
 from slipstream_loadtest.plan.model import Plan
 from slipstream_loadtest.plan.units import show, show_change
@@ -54,7 +54,7 @@ def summary(plan: Plan, result: Result, verdict: Verdict) -> Summary:
 
 
 def as_status(plan: Plan, result: Result, verdict: Verdict) -> dict[str, Any]:
-    """The members `summary`, `runners`, `stages`, `thresholds` and `comparison` of a LoadTest's status, without empty ones."""
+    """The members `summary`, `runners`, `stages`, `thresholds`, `checks` and `comparison` of a LoadTest's status, without empty ones."""
     texts = msgspec.to_builtins(summary(plan, result, verdict))
     runners = texts.pop("runners")
     status: dict[str, Any] = {
@@ -70,6 +70,7 @@ def as_status(plan: Plan, result: Result, verdict: Verdict) -> dict[str, Any]:
             }
             for row in sorted(verdict.thresholds, key=lambda row: _THRESHOLD_RANK.get(row.result, 9))[:MAX_ROWS]
         ],
+        "checks": [_check(row) for row in verdict.checks],
         "comparison": [
             {
                 "metric": row.metric,
@@ -85,6 +86,12 @@ def as_status(plan: Plan, result: Result, verdict: Verdict) -> dict[str, Any]:
         ],
     }
     return {name: _short(member) for name, member in status.items() if member}
+
+
+def _check(row: CheckRow) -> dict[str, str]:
+    """Without the message, which is in the reasons if it decides anything; without texts that are empty, as of a check that saw nothing."""
+    texts = {"observed": row.observed, "limit": row.limit, "detectable": row.detectable}
+    return {"name": row.name, "result": row.result, "control": row.control, **{name: text for name, text in texts.items() if text}}
 
 
 def _worst(several: list[tuple[str, str, list[Window]]]) -> list[tuple[str, str, list[Window]]]:

@@ -24,7 +24,18 @@ from slipstream_operator.loadtests.deciding.actions import BeginRun, Decision
 from slipstream_operator.loadtests.facts import LoadTestFacts
 from slipstream_operator.loadtests.gathering.policies import MAX_POLICIES
 
-RUN_FIELDS: Final = ("summary", "reasons", "stages", "thresholds", "comparison", "resultRef", "startTime", "completionTime", "planHash")
+RUN_FIELDS: Final = (
+    "summary",
+    "reasons",
+    "stages",
+    "thresholds",
+    "checks",
+    "comparison",
+    "resultRef",
+    "startTime",
+    "completionTime",
+    "planHash",
+)
 LIVE_FIELDS: Final = ("progress", "sidecars")
 KEPT_FIELDS: Final = (*RUN_FIELDS, *LIVE_FIELDS)
 MAX_REASONS: Final = 16

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from slipstream_api.models.status import LoadTestStatus
 from slipstream_loadtest.measured.part import GeneratorPart, IsolationPart, MemorySample, Part
 from slipstream_loadtest.plan.model import Plan
 from slipstream_operator.kube.kinds import Kind
@@ -124,6 +125,44 @@ async def test_a_healthy_target_passes_the_same_checks(world: World, name: str) 
     world.apply(**CHECK[name], thresholds=[HOLDS])
     await world.until(lambda: finished(world))
     assert (world.reason(), met(world), world.status()["reasons"]) == ("Passed", ("True", "AllPassed"), ["Passed"])
+
+
+SHOWN = [
+    ("isolation", sessions(1), "Failed", "2 crossings in 2000 answers", "one crossing in 666 answers (0.15%)"),
+    ("isolation", sessions(0), "Passed", "0 crossings in 2000 answers", "one crossing in 666 answers (0.15%)"),
+    ("memory", memory(MIB), "Failed", "grows by 5 MiB in 5s", "a leak of "),
+    ("memory", memory(0), "Passed", "", "a leak of "),
+    ("degradation", levels(5.0, 50.0), "Failed", "latency.p95 +821% from u1 (5.48ms) to u2 (50.5ms)", "an increase of 5"),
+    ("degradation", levels(5.0, 5.5), "Passed", "latency.p95 +9% from u1", "an increase of 5"),
+]
+
+
+@pytest.mark.parametrize(("name", "measured", "result", "observed", "detectable"), SHOWN)
+async def test_a_check_is_in_the_status_with_its_control(
+    world: World, name: str, measured: Measured, result: str, observed: str, detectable: str
+) -> None:
+    """What it saw, its bound, the least that it could have found, and that the control was caught: enough to believe a pass."""
+    world.measured = measured
+    world.apply(**CHECK[name])
+    await world.until(lambda: finished(world))
+    (row,) = world.status()["checks"]
+    assert (row["result"], row["control"]) == (result, "Caught")
+    assert (row.get("observed", "").startswith(observed), row.get("detectable", "").startswith(detectable)) == (True, True), row
+    assert row["limit"]
+    LoadTestStatus.model_validate(world.status())
+    world.measured = lambda plan, part: part
+    world.apply(rerun="2")
+    await world.until(lambda: world.status().get("run") == 2)
+    assert world.status().get("checks") is None
+
+
+async def test_a_check_that_saw_nothing_says_so(world: World) -> None:
+    """No rows that look like a pass."""
+    world.apply(**CHECK["isolation"])
+    await world.until(lambda: finished(world))
+    assert world.status()["checks"] == [
+        {"name": "isolation", "result": "Inconclusive", "control": "NotRun", "limit": "no answer with another session's data"}
+    ]
 
 
 INCONCLUSIVE = [

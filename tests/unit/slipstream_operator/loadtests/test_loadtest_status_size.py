@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slipstream_api.models.status import LoadTestStatus
 from slipstream_loadtest.judged.comparison import ComparisonRow
 from slipstream_loadtest.judged.thresholds import ThresholdRow
-from slipstream_loadtest.judged.verdict import Reason, Verdict
+from slipstream_loadtest.judged.verdict import CheckRow, Reason, Verdict
 from slipstream_loadtest.measured.merge import merge
 from slipstream_loadtest.measured.part import SeriesPart
 from slipstream_loadtest.report.status import MAX_ROWS, MAX_STAGES, as_status
@@ -64,6 +64,10 @@ def verdict(text: str, rows: int) -> Verdict:
             )
             for at in range(rows)
         ),
+        checks=tuple(
+            CheckRow(name=name, result="Failed", control="NotRun", observed=text, limit=text, detectable=text, message=text)
+            for name in ("isolation", "memoryGrowth", "degradation")
+        ),
         comparison=tuple(
             ComparisonRow(
                 metric="latency.p95",
@@ -95,7 +99,9 @@ def status_after(runs: int, text: str, rows: int, result: Any) -> dict[str, Any]
             status, begun(test, BeginRun(run, "k" * 250, "PolicyChange"), 100, policies, "queue/" + NAME, "2026-01-01T00:00:00Z")
         )
         test = LoadTestFacts("ns", "t" * 40, "u", run, spec, status)
-        passed = Verdict(result="Passed", reasons=judged.reasons, thresholds=judged.thresholds, comparison=judged.comparison)
+        passed = Verdict(
+            result="Passed", reasons=judged.reasons, thresholds=judged.thresholds, comparison=judged.comparison, checks=judged.checks
+        )
         made = judged if run % 2 else passed
         figures = as_status(PLAN, result, made)
         status = _merge(status, concluded(test, made, figures, f"slipstream-lt-{'t' * 40}-{run}-result", "0" * 64, "2026-01-01T00:00:00Z"))
