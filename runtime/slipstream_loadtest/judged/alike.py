@@ -59,7 +59,7 @@ def few(plan: Plan, other: Plan | None = None) -> str:
 def notes(plan: Plan, baseline: Baseline) -> str:
     """What one should know of a stored baseline: which run, and what else was different."""
     other, result = baseline
-    said = [f"compared with run {result.run[:12]}, at another time: what changed meanwhile besides the target counts too"]
+    said = [f"compared with run {_name(result.run)}, at another time: what changed meanwhile besides the target counts too"]
     if plan.seed != other.seed:
         said.append(f"its seed was {other.seed}, this one's is {plan.seed}")
     if plan.runners != other.runners:
@@ -78,6 +78,12 @@ def rows(plan: Plan) -> int:
 def repeats(plan: Plan, target: TargetName) -> int:
     """How often each stage is measured on a target."""
     return len({phase.repeat for phase in plan.phases if phase.kind == "Hold" and phase.target == target})
+
+
+def _name(run: str) -> str:
+    """Short: its first characters, and in a cluster the number of the LoadTest's run, which alone tells two runs of one test apart."""
+    test, slash, number = run.rpartition("/")
+    return f"{test[:8]}/{number}" if slash else run[:12]
 
 
 def _load(plan: Plan) -> dict[str, Any]:

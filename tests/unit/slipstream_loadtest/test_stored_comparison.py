@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from slipstream_loadtest.judged.alike import Baseline, few, unfit, unlike
+from slipstream_loadtest.judged.alike import Baseline, few, notes, unfit, unlike
 from slipstream_loadtest.judged.comparison import compare
 from slipstream_loadtest.judged.verdict import Verdict, judge
 from slipstream_loadtest.measured.result import Result
@@ -159,3 +159,12 @@ def test_holm_takes_back_what_one_row_alone_would_have_shown() -> None:
     alone, among = stored(4), stored(4, ("latency.p50", "latency.p95", "throughput"))
     assert compare(alone, measured(alone, 20), (alone, measured(alone, 10)))[0].result == "Regressed"
     assert {row.result for row in compare(among, measured(among, 20), (among, measured(among, 10)))} == {"Inconclusive"}
+
+
+@pytest.mark.parametrize(
+    ("run", "shown"), [("0b9d4a52-7f0e-4c8e-9d3c-1a2b3c4d5e6f/12", "0b9d4a52/12"), ("20260101T000000Z", "20260101T000")]
+)
+def test_the_baseline_is_named_by_its_run(run: str, shown: str) -> None:
+    """A run in a cluster is a uid and a number: of the uid alone all runs of a test would be the same."""
+    plan = stored()
+    assert notes(plan, (plan, replace(measured(plan, 5.0), run=run))).startswith(f"compared with run {shown}, at another time")

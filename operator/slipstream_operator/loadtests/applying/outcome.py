@@ -103,7 +103,7 @@ def cut(made: Outcome, how: str, why: str) -> Outcome:
 
 def _uncompared(plan: Plan, verdict: Verdict, name: str) -> Verdict:
     """A result that somebody named isn't a first run's missing baseline: with gate Enforce it takes a pass away."""
-    message = f"result {name} has nothing to compare with: too large, refused, of another version, or measured while policies changed"
+    message = f"result {name} has nothing to compare with: gone, too large, of another version, or measured while policies changed"
     reason = Reason(code="BaselineUnlike", message=message)
     others = tuple(r for r in verdict.reasons if r.code not in ("NoBaseline", "Passed"))
     if verdict.result == "Passed" and plan.comparison.enforce:
