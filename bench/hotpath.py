@@ -96,9 +96,7 @@ async def path(way: Way) -> tuple[Runtime, Any, list[Any]]:
     """A runtime with the layers of `way`, whose upstream is a list of connections to answer."""
     asked: list[Any] = []
 
-    async def connect(
-        self: Dialer, factory: Callable[[], Any], upstream: Upstream, timeout: float, loads: object = None
-    ) -> tuple[Any, Any]:
+    async def connect(self: Dialer, factory: Callable[[], Any], *_: object) -> tuple[Any, Any]:
         protocol, wire = factory(), Wire(asked)
         wire.protocol = protocol
         protocol.connection_made(wire)

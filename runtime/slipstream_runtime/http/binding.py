@@ -13,7 +13,13 @@ SCHEMES: Final = (b"negotiate", b"nego2", b"ntlm", b"kerberos", b"credssp")  # t
 LOGINS: Final = frozenset((b"authorization",))  # of what goes on to an upstream
 CHALLENGES: Final = frozenset((b"www-authenticate", b"proxy-authenticate"))
 _LONGEST: Final = 9
+_FIRST: Final = frozenset(letter for scheme in SCHEMES for letter in (scheme[:1], scheme[:1].upper()))
 _BLANKS: Final = b" \t"
+
+
+def may_bind(value: bytes) -> bool:
+    """Whether `binds` has to look, which is said of few credentials and much sooner."""
+    return value.lstrip(_BLANKS)[:1] in _FIRST or b"," in value
 
 
 def binds(value: bytes) -> bool:

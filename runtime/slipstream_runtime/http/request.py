@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from slipstream_runtime.cores.fields import Asked, Known, Lines
-from slipstream_runtime.http.binding import LOGINS, binds, fields_bind, lines_bind
+from slipstream_runtime.http.binding import LOGINS, binds, fields_bind, lines_bind, may_bind
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
     CLOSE,
@@ -202,7 +202,7 @@ class RequestScanner:
                 if layout.host is None:
                     at = layout.host_at
                     head.host_field = self.memo.field(layout.spelt[at] + values[at])
-                head.may_bind = layout.login >= 0
+                head.may_bind = layout.login >= 0 and may_bind(values[layout.login])
                 return head
         return self._read_lines(block, limits)
 
