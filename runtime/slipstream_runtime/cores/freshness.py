@@ -40,7 +40,34 @@ class Storing:
         self.asker = asker  # in Shadow: a hash of who asked, never an identity
 
 
-def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[HeaderField], now: float, delay: float = 0.0) -> Storing:
+class Told:
+    """What an answer's lines say of storing it; made once for all answers that say the same."""
+
+    __slots__ = ("directives", "governed", "lines", "validator", "what")
+
+    def __init__(self, fields: Sequence[HeaderField]) -> None:
+        self.lines: list[HeaderField] = []  # how long it lives
+        self.governed = False  # they say more than the date; those of most answers don't
+        self.validator = False
+        self.what: list[HeaderField] = []  # that it isn't an answer like others
+        for field in fields:
+            name = field.name
+            if name in _HOW_LONG:
+                self.lines.append(field)
+                self.governed = self.governed or name != b"date"
+            elif name in _VALIDATORS:
+                self.validator = True
+            elif name in _WHAT_IT_IS:
+                self.what.append(field)
+        self.directives: Directives = directives_of(self.lines)
+
+
+NOTHING: Final = Told(())
+
+
+def judge(
+    plan: CachePlan, request: CacheRequest, status: int, fields: Told | Sequence[HeaderField], now: float, delay: float = 0.0
+) -> Storing:
     """Whether an answer (head received at `now`, `delay` seconds after the request was sent) may be stored under `plan`."""
     if request.bypass:
         return Storing(request.bypass, now)
@@ -49,22 +76,15 @@ def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[
         return Storing("status", now)
     if delay < plan.min_latency:
         return Storing("fast", now)
-    lines: list[HeaderField] = []
-    governed = request.credential  # most answers say nothing about their life
-    validator = False
-    for field in fields:
-        name = field.name
-        if name in _HOW_LONG:
-            lines.append(field)
-            governed = governed or name != b"date"
-        elif name in _VALIDATORS:
-            validator = True
-        elif name in _WHAT_IT_IS and (name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value))):
-            return Storing(name.decode("ascii"), now)
+    told = fields if isinstance(fields, Told) else Told(fields)
+    for field in told.what:
+        if field.name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value)):
+            return Storing(field.name.decode("ascii"), now)
     directives: Directives | None = None
     confirmable = False
-    if governed and plan.honor:
-        directives = directives_of(lines)
+    validator = told.validator
+    if plan.honor and (told.governed or request.credential):
+        directives = told.directives
         confirmable = validator and not (negative or request.credential)
         why = _forbidden(directives, plan.interest.shared, request.credential, confirmable)
         if why:
@@ -74,7 +94,7 @@ def judge(plan: CachePlan, request: CacheRequest, status: int, fields: Sequence[
         ttl *= 1.0 - plan.jitter * plan.cache.random()  # shorter only: neither policy nor upstream allowed more
     storing = Storing("", now, ttl, delay, plan.grace.kept if validator else plan.grace.plain, request.asker)
     if directives is not None:
-        _honour(plan, directives, lines, storing, validator, confirmable)
+        _honour(plan, directives, told.lines, storing, validator, confirmable)
     if negative:
         storing.grace = NONE  # "not found" stands in for nothing
     return storing

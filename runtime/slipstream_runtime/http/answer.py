@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from slipstream_runtime.cores.fields import Head, Lines
+from slipstream_runtime.cores.freshness import NOTHING, Told
 from slipstream_runtime.http import binding
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
@@ -22,7 +23,6 @@ from slipstream_runtime.http.fields import (
     ORDINARY,
     PLAIN,
     UPGRADE,
-    VALUE,
     ConnectionField,
     Field,
     FieldMemo,
@@ -32,6 +32,7 @@ from slipstream_runtime.http.framing import UNTIL_CLOSE, answer_body, declared_b
 from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
 from slipstream_runtime.http.layout import NO_LENGTH, Drawn, Layout, Layouts, drawn
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
+from slipstream_runtime.http.status_line import StatusLine, parse_status_line
 
 MAX_STATUS_LINES: Final = 256
 _MAY_DIFFER: Final = frozenset((ORDINARY, CONTENT_LENGTH))
@@ -42,35 +43,13 @@ _GOVERNING_BY_DATE: Final = GOVERNING | 1 << DATE
 _NOT_STORED: Final = OF_THE_HOP | 1 << CONTENT_LENGTH | 1 << AGE
 
 
-class StatusLine:
-    """A checked status line; `raw` is what is sent on, always HTTP/1.1."""
-
-    __slots__ = ("http11", "raw", "status")
-
-    def __init__(self, raw: bytes, status: int, http11: bool) -> None:
-        self.raw = raw
-        self.status = status
-        self.http11 = http11
-
-
-def parse_status_line(raw: bytes) -> StatusLine:
-    """The status line in `raw`; raises MalformedError."""
-    version, _, rest = raw.partition(b" ")
-    code, _, reason = rest.partition(b" ")
-    if version not in (b"HTTP/1.1", b"HTTP/1.0"):
-        raise MalformedError(502, "the answer isn't HTTP/1.1 or HTTP/1.0")
-    if len(code) != 3 or not code.isdigit() or code[0] not in b"12345" or reason.translate(None, VALUE):
-        raise MalformedError(502, "the answer's status line isn't `version status reason`")
-    return StatusLine(b"HTTP/1.1 " + code + b" " + reason, int(code), version == b"HTTP/1.1")
-
-
 class AnswerHead(Head):
     """One answer's head. `fields` may be forwarded, in order (Content-Length among them); `body` is as in framing.
 
     Its lines stay unread where they are ordinary (`lines`), else `fields` were made at once. Nobody changes one that was scanned: answers
     with the same head share it."""
 
-    __slots__ = ("_fields", "_governing", "_memo", "_present", "block", "body", "keep_alive", "kept", "line", "status", "upgrade")
+    __slots__ = ("_fields", "_governing", "_memo", "_present", "_told", "block", "body", "keep_alive", "kept", "line", "status", "upgrade")
 
     def __init__(self, line: StatusLine, memo: FieldMemo, lines: Lines | None, present: int, block: bytes) -> None:
         self.lines = lines  # as the base class would
@@ -85,6 +64,7 @@ class AnswerHead(Head):
         self._present = present  # the kinds of `lines`
         self._fields: list[Field] | None = None
         self._governing: list[Field] | None = None  # where `fields` were made at once
+        self._told: Told | None = None
 
     @property
     def fields(self) -> list[Field]:
@@ -109,6 +89,15 @@ class AnswerHead(Head):
         # Date counts beside Expires only, and is new each second: no memo knows it for long.
         return self._memo.fields(lines.kinds(_GOVERNING_BY_DATE if present & _EXPIRES else GOVERNING))
 
+    @property
+    def told(self) -> Told:
+        """What `governing` says."""
+        told = self._told
+        if told is None:
+            governing = self.governing
+            told = self._told = Told(governing) if governing else NOTHING
+        return told
+
     def storable(self) -> bytes:
         """Start line and fields as a store keeps them: Age is told anew each time, the length is that of the body as it was read."""
         if self.lines is not None:
@@ -128,7 +117,7 @@ class AnswerLayout(Layout):
     """How answers are laid out whose status line and framing, but for a Content-Length, are the same. Nothing is retained of what `model`
     says in the lines that differ: that was somebody's."""
 
-    __slots__ = ("_cut", "_fixed", "_governing", "_memo", "body", "keep_alive", "kept", "line", "whole")
+    __slots__ = ("_cut", "_fixed", "_governing", "_memo", "_told", "body", "keep_alive", "kept", "line", "whole")
 
     def __init__(self, drawn: Drawn, model: AnswerHead) -> None:
         super().__init__(drawn)
@@ -142,6 +131,7 @@ class AnswerLayout(Layout):
         names = [line.name if isinstance(line, Field) else drawn.names[line] for line in drawn.lines]
         self._governing = [line for line, name in zip(drawn.lines, names, strict=True) if name in _GOVERNING_NAMES]
         self._fixed = [line for line in self._governing if isinstance(line, Field)]
+        self._told = Told(self._fixed) if len(self._fixed) == len(self._governing) else None
 
     def head(self, block: bytes, body: int, values: list[bytes]) -> AnswerHead:
         """The head in `block`, which is laid out so and has these values; raises MalformedError."""
@@ -151,8 +141,8 @@ class AnswerLayout(Layout):
         elif self.kept:
             block = block.replace(self.kept, b"", 1)
         head = AnswerHead(self.line, self._memo, None, 0, block)
-        head.body, head.keep_alive, head._governing = body, self.keep_alive, self._fixed
-        if len(self._fixed) < len(self._governing):
+        head.body, head.keep_alive, head._governing, head._told = body, self.keep_alive, self._fixed, self._told
+        if self._told is None:
             field, spelt = self._memo.field, self.spelt
             head._governing = [line if isinstance(line, Field) else field(spelt[line] + values[line]) for line in self._governing]
         return head

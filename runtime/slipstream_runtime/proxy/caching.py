@@ -84,7 +84,7 @@ class CachedExchange(Exchange):
         self._arrived(head, complete, now)
         if head.status in TROUBLE and self._replace(head.status, now):
             return
-        storing = judge(self._plan, self._request, head.status, head.governing, now, now - self.started)
+        storing = judge(self._plan, self._request, head.status, head.told, now, now - self.started)
         if storing.detail:
             self._give_up(storing.detail, now)
         else:

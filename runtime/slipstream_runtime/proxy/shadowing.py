@@ -57,7 +57,7 @@ class ShadowExchange(Exchange):
 
     def on_answer(self, head: AnswerHead, body: bytes, complete: bool) -> None:
         now = self._now()
-        storing = judge(self._plan, self._request, head.status, head.governing, now, now - self.started)
+        storing = judge(self._plan, self._request, head.status, head.told, now, now - self.started)
         if not storing.detail:
             self._collector = Collector(self._store, storing, head)
             self._collect(head.status, body, complete, now)
