@@ -49,14 +49,21 @@ class Flights(Generic[W]):
         flight = self._by_key.get(key)
         return flight is not None and flight.snapshot.current()
 
+    def passes(self, key: bytes, now: float) -> bool:
+        """Whether nobody is to wait for `key` now, since it proved uncacheable; `join` asks so too, and who asks before needs no snapshot."""
+        marked = self._marks.get(key)
+        if marked is None:
+            return False
+        if now < marked:
+            self.solo += 1
+            return True
+        del self._marks[key]
+        return False
+
     def join(self, key: bytes, snapshot: Snapshot, waiter: W, now: float) -> Flight[W] | None:
         """The flight that `waiter` now belongs to; it makes the call itself where `flight.leader is waiter`. None: go on alone."""
-        marked = self._marks.get(key)
-        if marked is not None:
-            if now < marked:
-                self.solo += 1
-                return None
-            del self._marks[key]
+        if self.passes(key, now):
+            return None
         if snapshot.generations.writes and snapshot.writing():
             self.solo += 1  # two of its readers could otherwise see the write and then not see it
             return None

@@ -132,6 +132,10 @@ class Generations:
         """The present, before a read begins. `partition` is any hash of the partition, `tags` and `path` (path_scope) are scopes."""
         return Snapshot(self, self.epoch, tags, path, partition)
 
+    def captured(self, epoch: int, tags: tuple[int, ...], partition: int, path: int) -> Snapshot:
+        """What `capture` gave when `epoch` was the present: for who seldom needs it."""
+        return Snapshot(self, epoch, tags, path, partition)
+
     def holds(self, marks: int, tags: tuple[int, ...]) -> bool:
         """`Snapshot.current` of a snapshot with these marks and tags."""
         epoch = marks >> EPOCH_SHIFT

@@ -87,8 +87,7 @@ class BatchedExchange(HurriedExchange):
     def on_batched(self, lines: list[Field], body: bytes, asked: bool, started: float) -> None:
         """The batch brought our answer. `asked`: with our own credentials; what may not be stored is given to nobody else of many."""
         now = self._now()
-        plan, snapshot = self._plan, self._snapshot
-        assert snapshot is not None
+        plan = self._plan
         storing = judge(plan, self._request, 200, lines, now, now - started)
         if storing.detail and plan.interest.shared and not asked:
             self._service.state.gathering.suspend(plan.name, now)
@@ -97,7 +96,7 @@ class BatchedExchange(HurriedExchange):
         self.call = self._ticket = None
         head = with_length(b"\r\n".join([_OK, *[field.raw for field in lines if field.name != b"age"]]), len(body))
         self._status = 200
-        detail = storing.detail or self._store.put(self._request.key, plan, snapshot, storing, 200, head, body, now)
+        detail = storing.detail or self._store.put(self._request.key, plan, self._snapshot(), storing, 200, head, body, now)
         if detail:
             self._give_up(detail, now)
         else:

@@ -33,7 +33,7 @@ PASSING: Final = frozenset(("invalidated", "write-in-flight", "expired"))
 class CachedExchange(Exchange):
     """Leads a flight (makes the call), follows one (waits for it), or goes alone."""
 
-    __slots__ = ("_collector", "_detail", "_flight", "_plan", "_reason", "_request", "_snapshot", "_store")
+    __slots__ = ("_collector", "_detail", "_epoch", "_flight", "_plan", "_reason", "_request", "_store")
 
     def __init__(
         self,
@@ -50,7 +50,7 @@ class CachedExchange(Exchange):
         self._store = store
         self._request = request
         self._reason = cache_status.REQUEST if request.refresh else cache_status.URI_MISS
-        self._snapshot: Snapshot | None = None
+        self._epoch = 0  # when it began
         self._flight: Flight[CachedExchange] | None = None
         self._collector: Collector | None = None  # while the answer is being collected
         self._detail = ""  # why it isn't stored
@@ -58,10 +58,9 @@ class CachedExchange(Exchange):
     def begin(self, body: bytes, complete: bool, now: float) -> None:
         """Wait for an identical read that is under way, or make it."""
         service, request, plan = self._service, self._request, self._plan
-        snapshot = service.cache.generations.capture(plan.tags, request.partition, self.head.line.scope)
-        self._snapshot = snapshot
-        if not request.refresh and not self._alone():
-            flight = self._flight = service.flights.join(request.key, snapshot, self, now)
+        self._epoch = service.cache.generations.epoch
+        if not (request.refresh or self._alone() or service.flights.passes(request.key, now)):
+            flight = self._flight = service.flights.join(request.key, self._snapshot(), self, now)
             if flight is not None and flight.leader is not self:
                 plan.counters.coalesced += 1
                 self.started = now
@@ -69,6 +68,10 @@ class CachedExchange(Exchange):
                 return
         self._missed()
         Exchange.begin(self, body, complete, now)
+
+    def _snapshot(self) -> Snapshot:
+        """What it may be stored, joined or served against: as it was when it began."""
+        return self._service.cache.generations.captured(self._epoch, self._plan.tags, self._request.partition, self.head.line.scope)
 
     def _missed(self) -> None:
         self._plan.counters.misses += 1
@@ -105,15 +108,14 @@ class CachedExchange(Exchange):
 
     def _collect(self, data: bytes, complete: bool, now: float) -> None:
         """One more piece of the body; with the last one the answer is stored, and handed to those who wait."""
-        collector, snapshot = self._collector, self._snapshot
+        collector = self._collector
         assert collector is not None
-        assert snapshot is not None
         if not collector.add(data):
             self._give_up("too-large", now)
         elif complete:
             self._collector = None
             head, body = collector.whole()
-            detail = self._store.put(self._request.key, self._plan, snapshot, collector.storing, self._status, head, body, now)
+            detail = self._store.put(self._request.key, self._plan, self._snapshot(), collector.storing, self._status, head, body, now)
             if detail:
                 self._give_up(detail, now)
             else:

@@ -76,12 +76,11 @@ class ValidatingExchange(HurriedExchange):
 
     def _validated(self, entry: Entry, answer: AnswerHead, now: float) -> None:
         """What is stored lives on, with what the 304 says about it."""
-        snapshot, key = self._snapshot, self._request.key
-        assert snapshot is not None
+        key = self._request.key
         head, body, status = validators.merged(entry.head, answer.fields), entry.body, entry.status
         took = max(now - self.started, self._plan.min_latency)  # what it is worth was seen when the whole of it came
         storing = judge(self._plan, self._request, status, validators.fields_of(head), now, took)
-        detail = self._store.put(key, self._plan, snapshot, storing, status, head, body, now)
+        detail = self._store.put(key, self._plan, self._snapshot(), storing, status, head, body, now)
         self._plan.counters.revalidated += 1
         if detail:
             self._give_up(detail, now)
