@@ -50,7 +50,7 @@ class Flights(Generic[W]):
         return flight is not None and flight.snapshot.current()
 
     def passes(self, key: bytes, now: float) -> bool:
-        """Whether nobody is to wait for `key` now, since it proved uncacheable; `join` asks so too, and who asks before needs no snapshot."""
+        """Whether nobody is to wait for `key` now, since it proved uncacheable. `join` asks this too; who asks before needs no snapshot."""
         marked = self._marks.get(key)
         if marked is None:
             return False

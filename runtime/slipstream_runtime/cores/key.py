@@ -61,7 +61,7 @@ class CacheRequest:
 class Gathered:
     """What some lines are to one rule: parts of the key by number of a name, flags, the partition, whether some identity isn't empty.
 
-    `more`: of names whose values differ, which of them matter, and how."""
+    `more`: of names whose values differ, which of them matter, and how; what belongs to the key is between one part and the next."""
 
     __slots__ = ("flags", "identified", "more", "partition", "parts")
 
@@ -99,8 +99,7 @@ class KeyReader:
                 return self.read(method, target, head.fields, has_body)
             found = self._known.get(known) or self._remember(known)
             if found.more:
-                values = head.values
-                found = self._gather([(code, values[at].strip(b" \t")) for at, code in found.more], found)
+                found = self._fill(found, head.values)
             return self._request(method, target, found, head, has_body)
         if self._rule is None:
             self._rule = lines.rule(self._by_name, self._secret, self._prefix)
@@ -126,10 +125,29 @@ class KeyReader:
         if len(self._known) >= MAX_KNOWN:
             self._known.clear()
         found = self._known[known] = self._gather(self._coded(known.fields), self._nothing)
-        found.more = [(at, self._by_name[name]) for at, name in enumerate(known.names) if name in self._by_name]
-        if not found.more:
-            found.parts = [b"".join(found.parts)]
+        by_name, parts = self._by_name, found.parts
+        more = sorted((by_name[name] >> FLAGS, at, by_name[name]) for at, name in enumerate(known.names) if name in by_name)
+        ends = [*(number for number, _, _ in more), len(parts)]  # none of these numbers is a fixed line's; what isn't keyed has none
+        found.parts = [b"".join(parts[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
+        found.more = [(at, code) for _, at, code in more]
         return found
+
+    def _fill(self, known: Gathered, values: Sequence[bytes]) -> Gathered:
+        """With the values that differ, which are of names that aren't known to occur otherwise."""
+        flags, partition, identified = known.flags, known.partition, known.identified
+        parts = [known.parts[0]]
+        for number, (at, code) in enumerate(known.more, 1):
+            flags |= code
+            if code & KEYED:
+                value = values[at].strip(b" \t")
+                part = self._numbers[code >> FLAGS] + _length(value) + value
+                parts.append(part)
+                if code & PARTITION:
+                    partition ^= hash(part) & PARTITION_BITS
+                    if value:
+                        identified = True
+            parts.append(known.parts[number])
+        return Gathered(parts, flags, partition, identified)
 
     def _gather(self, coded: list[tuple[int, bytes]], before: Gathered) -> Gathered:
         """What they are after what was there before. Absent adds nothing, empty does, repetitions keep their order."""
