@@ -66,6 +66,8 @@ def request_facts(head: RequestHead, read: bool) -> tuple[Any, ...]:
     keys = [key_facts(reader.read_head(head.method, head.line.target, head, head.body != 0)) for reader in READERS]
     seen = [key_facts(reader.read(head.method, head.line.target, head.fields, head.body != 0)) for reader in READERS]
     assert keys == seen  # the unread lines say what the fields say
+    if head.method != b"HEAD":  # that of the last head with the same start line first, then each of them twice
+        assert [key_facts(head.asks(reader)) for reader in (*reversed(READERS), *READERS)] == [*reversed(keys), *keys]
     again = [(field.name, field.value, field.raw, field.kind) for field in head.fields]
     assert fields in (None, again)
     sent += [conditional_request(head, host, b"\r\nIf-None-Match: x") for host in (b"", b"up:81")]

@@ -3,8 +3,11 @@ ordinary Python alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
+from slipstream_runtime.cores.fields import HeaderField, Known
 from slipstream_runtime.http.answer import AnswerScanner
 from slipstream_runtime.http.layout import Layout
 from tests.fakes.remembered import ways_differ
@@ -43,3 +46,16 @@ def test_a_scanner_that_forgets_the_method_is_found_out(monkeypatch: pytest.Monk
     read = AnswerScanner._read
     monkeypatch.setattr(AnswerScanner, "_read", lambda self, block, method: read(self, block, b"GET" if self._layouts._recent else method))
     assert any(ways_differ(seed) for seed in range(12))
+
+
+def test_a_key_of_other_known_lines_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fourth: what a start line asked with some known lines isn't what it asks with others."""
+    made = Known.__init__
+
+    def alike(self: Known, fields: Sequence[HeaderField], names: Sequence[bytes]) -> None:
+        made(self, fields, names)
+        self.number = 1
+
+    monkeypatch.setattr(Known, "__init__", alike)
+    with pytest.raises(AssertionError):  # of facts that have to agree in any one head
+        assert not any(ways_differ(seed) for seed in range(12))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any, Final, Protocol
 
 
@@ -56,14 +57,18 @@ class Lines(Protocol):
         """For a cache: all flags, the partition, whether some identity isn't empty, and the key."""
 
 
+_numbers: Final = count(1)
+
+
 class Known:
     """What many heads have in common: lines, and the names of the others. What is found out about it is found out once."""
 
-    __slots__ = ("fields", "names")
+    __slots__ = ("fields", "names", "number")
 
     def __init__(self, fields: Sequence[HeaderField], names: Sequence[bytes]) -> None:
         self.fields = fields
         self.names = names
+        self.number: int = next(_numbers)  # nobody else's, for who remembers it without keeping it
 
 
 class Head:

@@ -40,7 +40,7 @@ _METHODS: Final = {method: _LENGTHS[len(method)] + method for method in (b"GET",
 class CacheRequest:
     """What one request asks of the cache. With `bypass` it goes past the cache, and the rest is meaningless."""
 
-    __slots__ = ("asker", "bypass", "conditional", "credential", "key", "limited", "max_age", "max_stale", "min_fresh",
+    __slots__ = ("asker", "bypass", "conditional", "credential", "fixed", "key", "limited", "max_age", "max_stale", "min_fresh",
                  "only_if_cached", "partition", "refresh")  # fmt: skip
 
     def __init__(self, key: bytes, partition: int, bypass: str = "") -> None:
@@ -56,6 +56,7 @@ class CacheRequest:
         self.min_fresh: int = 0  # seconds for which the answer must stay fresh
         self.max_stale: int = NO_LIMIT  # seconds after its time for which an answer will do
         self.asker: int = 0  # in Shadow: a hash of who asks
+        self.fixed: bool = False  # the same for all heads with the same known lines
 
 
 class Gathered:
@@ -99,8 +100,10 @@ class KeyReader:
                 return self.read(method, target, head.fields, has_body)
             found = self._known.get(known) or self._remember(known)
             if found.more:
-                found = self._fill(found, head.values)
-            return self._request(method, target, found, head, has_body)
+                return self._request(method, target, self._fill(found, head.values), head, has_body)
+            request = self._request(method, target, found, head, has_body)
+            request.fixed = True
+            return request
         if self._rule is None:
             self._rule = lines.rule(self._by_name, self._secret, self._prefix)
         flags, partition, named, key = lines.gather(self._rule, method, target if self._whole_target else target.partition(b"?")[0])

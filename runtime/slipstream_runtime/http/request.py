@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from slipstream_runtime.cores.fields import Asked, Known, Lines
+from slipstream_runtime.cores.key import CacheRequest, KeyReader
 from slipstream_runtime.http.binding import LOGINS, binds, fields_bind, lines_bind, may_bind
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import (
@@ -27,7 +28,8 @@ from slipstream_runtime.http.fields import (
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
 from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
-from slipstream_runtime.http.layout import NO_LENGTH, Drawn, Layout, Layouts, drawn
+from slipstream_runtime.http.layout import NO_LENGTH, Layouts, drawn
+from slipstream_runtime.http.request_layout import RequestLayout
 from slipstream_runtime.http.request_line import RequestLine, parse_request_line
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN, Scan
 
@@ -37,21 +39,6 @@ MAX_TIMEOUT_DIGITS: Final = 9  # of milliseconds: more than a week is no deadlin
 _NEVER: Final = math.inf
 _ONLY_HOST: Final = 1 << HOST_FIELD
 _LOGIN: Final = 1 << LOGIN
-
-
-class RequestLayout(Layout):
-    """How requests are laid out after their first line: with exactly one Host, and nothing else but ordinary lines and a Content-Length."""
-
-    __slots__ = ("body", "host", "host_at", "login")
-
-    def __init__(self, drawn: Drawn, host: Field, body: int) -> None:
-        super().__init__(drawn)
-        self.host_at = drawn.names.index(b"host") if b"host" in drawn.names else -1  # among the values
-        self.host = host if self.host_at < 0 else None
-        self.body = body  # unless its length is among the values
-        self.login = (
-            drawn.names.index(b"authorization") if b"authorization" in drawn.names else -1
-        )  # among the names, since no memo knows it
 
 
 class RequestHead(Asked):
@@ -114,6 +101,18 @@ class RequestHead(Asked):
         if isinstance(layout, RequestLayout):
             return binds(self.values[layout.login])
         return fields_bind(self.fields, LOGINS)
+
+    def asks(self, reader: KeyReader) -> CacheRequest:
+        """What it asks of a cache, by the rule of `reader`; of heads that say the same it is found out once, so nobody changes it."""
+        line, known = self.line, self.known
+        has_body = self.body != 0
+        if known is not None and line.asked_known == known.number and line.asked_of is reader and not has_body:
+            request: CacheRequest = line.asked
+            return request
+        request = reader.read_head(b"GET" if line.method == b"HEAD" else line.method, line.target, self, has_body)
+        if request.fixed and known is not None and not has_body:
+            line.asked_of, line.asked_known, line.asked = reader, known.number, request
+        return request
 
     def value(self, name: bytes) -> bytes | None:
         """The value of the first field called `name` (lower case)."""

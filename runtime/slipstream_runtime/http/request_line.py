@@ -16,7 +16,7 @@ TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
 class RequestLine:
     """A checked request line. `target` is in origin form (or `*`); `authority` is that of an absolute form, else empty."""
 
-    __slots__ = ("authority", "http11", "method", "operation", "path", "routed_by", "scope", "target")
+    __slots__ = ("asked", "asked_known", "asked_of", "authority", "http11", "method", "operation", "path", "routed_by", "scope", "target")
 
     def __init__(self, method: bytes, target: bytes, http11: bool, authority: bytes) -> None:
         self.method = method
@@ -28,6 +28,9 @@ class RequestLine:
         self.scope = path_scope(self.path)  # of what a write to it ends
         self.routed_by: object = None  # the router that `operation` is of: what routing remembers about this line
         self.operation: Any = None
+        self.asked_of: object = None  # the reader that `asked` is of: what a head of this line and of known lines asks of a cache
+        self.asked_known: int = 0  # the number of these known lines
+        self.asked: Any = None
 
 
 def parse_request_line(raw: bytes, limits: Limits) -> RequestLine:

@@ -43,7 +43,7 @@ def read(
 ) -> Exchange | None:
     """Take one request that falls under `plan`; None where it is answered already."""
     method = head.method
-    request = plan.reader.read_head(GET if method == HEAD else method, head.line.target, head, head.body != 0)
+    request = head.asks(plan.reader)
     now = service.context.time()
     why = request.bypass or ("upgrade" if head.upgrade else "")
     if why:

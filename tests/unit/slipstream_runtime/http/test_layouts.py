@@ -6,7 +6,7 @@ import pytest
 
 from slipstream_api.config import CacheKey, Partition
 from slipstream_runtime.cores.identity import Interest
-from slipstream_runtime.cores.key import MAX_KNOWN, KeyReader
+from slipstream_runtime.cores.key import MAX_KNOWN, CacheRequest, KeyReader
 from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
 from slipstream_runtime.http.conditional import conditional_request
 from slipstream_runtime.http.errors import MalformedError
@@ -119,6 +119,29 @@ def test_fewer_lines_may_be_allowed_than_when_it_was_learnt() -> None:
     assert scanner.scan(block, Limits(fields=5)).known is not None
     with pytest.raises(MalformedError, match="too many header lines"):
         scanner.scan(block, Limits(fields=4))
+
+
+def test_what_the_same_lines_ask_of_a_cache_is_found_out_once() -> None:
+    """Of one rule, one start line and the same known lines; not where a value that differs is part of the key, nor with a body."""
+    scanner = RequestScanner(scan=None)
+    scanner.memo = FieldMemo(max_values=2)
+    rules = [KeyReader(b"r%d" % n, Interest(Partition(type="Header", headers=("X-Session-Id",)), CacheKey()), True, b"s") for n in range(2)]
+
+    def ask(rule: int, *lines: bytes, start: bytes = b"GET /a HTTP/1.1") -> CacheRequest:
+        return asked(scanner, b"\r\n".join((start, b"Host: up", *lines))).asks(rules[rule])
+
+    for _ in range(3):
+        first = ask(0, b"X-Session-Id: a")
+    assert ask(0, b"X-Session-Id: a") is first
+    others = [ask(1, b"X-Session-Id: a"), ask(0, b"X-Session-Id: a", start=b"GET /b HTTP/1.1"), ask(0, b"X-Session-Id: b")]
+    assert len({request.key for request in (first, *others)}) == 4
+    for n in range(4):
+        ask(0, b"X-Session-Id: s%d" % n)
+    last = [ask(0, b"X-Session-Id: %d" % (n % 2)) for n in range(4)]
+    assert last[0].key == last[2].key != last[1].key == last[3].key
+    assert last[0] is not last[2]
+    assert not last[0].fixed
+    assert ask(0, b"X-Session-Id: a", b"Content-Length: 1").bypass == "body"
 
 
 def test_credentials_are_values_and_retained_nowhere() -> None:
