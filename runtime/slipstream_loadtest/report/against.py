@@ -31,4 +31,6 @@ def whole(report: Report, which: str) -> Baseline:
     if report.measured.aborted or report.measured.lost:
         how = f"ended early ({report.measured.aborted})" if report.measured.aborted else f"lost runners {report.measured.lost}"
         raise Unlike(f"{which} {how}: take another one")
+    if any(reason.code == "PoliciesChanged" for reason in report.reasons):
+        raise Unlike(f"{which} measured more than one set of policies: take another one")
     return report.plan, report.measured

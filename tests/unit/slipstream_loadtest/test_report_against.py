@@ -11,7 +11,7 @@ from slipstream_loadtest.judged.verdict import judge
 from slipstream_loadtest.report.against import Unlike, against
 from slipstream_loadtest.report.bounded import fitted, size
 from slipstream_loadtest.report.document import as_report
-from slipstream_loadtest.report.model import Report
+from slipstream_loadtest.report.model import Reason, Report
 from tests.fakes.loadtest_plans import a_result, a_series, comparison_plan
 
 
@@ -72,13 +72,14 @@ def test_what_may_differ_is_no_reason_to_refuse() -> None:
 
 
 def test_reports_that_are_not_whole_are_refused() -> None:
-    """Without what was measured, without the data, aborted, or with lost runners."""
+    """Without what was measured, without the data, aborted, with lost runners, or of a mixture of policies."""
     whole = measured(10)
     assert whole.measured is not None
     bare = fitted(whole, 100)
     cut = replace(whole, measured=replace(whole.measured, aborted="interrupted"))
     lost = replace(whole, measured=replace(whole.measured, lost=(0,)))
-    for broken in (bare, replace(whole, omitted=("plan.data",)), cut, lost):
+    mixed = replace(whole, reasons=(Reason(code="PoliciesChanged", message=""),))
+    for broken in (bare, replace(whole, omitted=("plan.data",)), cut, lost, mixed):
         with pytest.raises(Unlike, match="the first report"):
             against(whole, broken)
     assert against(whole, fitted(whole, size(whole) - 1)) if whole.measured.windows[0].steps[0].slices else True
