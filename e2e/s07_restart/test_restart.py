@@ -9,7 +9,7 @@ from e2e.harness import kubectl, workloads
 from e2e.harness.waiting import eventually
 from e2e.harness.world import World
 from e2e.s03_edit.test_edit import assert_exactly_once
-from e2e.s06_loadtest.test_loadtest import finished, load_test, measured, result
+from e2e.s06_loadtest.test_loadtest import finished, load_test
 
 
 @pytest.fixture(scope="module")
@@ -26,16 +26,18 @@ def kill_operator() -> str:
 
 
 def test_a_run_completes_once_and_an_edit_lands_though_the_operator_is_killed(story: World) -> None:
-    """One Job, run 1, both parts; the edit is programmed by the next operator; the counting client has every write exactly once."""
+    """One Job, run 1, both parts, and the run says that its policies changed; the edit is programmed by the next operator; the counting client
+    has every write exactly once."""
     pod = story.agent()
     story.agent_get(pod, "/steady/start", [("url", "http://memory-server:8080/episodic/remember"), ("rate", "20"), ("session", "steady")])
-    story.apply(load_test("survivor", stage="10s"))
-    eventually(lambda: result(story, "survivor")["reason"] == "Running", "running", 90)
+    story.apply(load_test("survivor", stage="15s"))
+    eventually(lambda: "Hold" in story.get("lt", "survivor").get("status", {}).get("progress", ""), "measuring", 90)
     job = kubectl.get("jobs", "", story.namespace)
     story.apply(workloads.cache(ttl="123s"))
     kill_operator()
     found = finished(story, "survivor", timeout=120)
-    assert measured(found), found
+    assert found["reason"] == "Inconclusive", found
+    assert found["message"].startswith("PoliciesChanged: "), found  # it measured before and after the edit, which is what it says
     assert story.get("lt", "survivor")["status"]["runners"]["summary"] == "2/2"
     assert [j["metadata"]["uid"] for j in kubectl.get("jobs", "", story.namespace)] == [j["metadata"]["uid"] for j in job]
     story.wait_condition("cachep", "memory", "Programmed", "True", timeout=60)
