@@ -26,8 +26,8 @@ def kill_operator() -> str:
 
 
 def test_a_run_completes_once_and_an_edit_lands_though_the_operator_is_killed(story: World) -> None:
-    """One Job, run 1, both parts, and the run says that its policies changed; the edit is programmed by the next operator; the counting client
-    has every write exactly once."""
+    """One Job, run 1, both parts, and the run says that its policies changed; the edit is programmed by the next operator; the counting
+    client has every write exactly once."""
     pod = story.agent()
     story.agent_get(pod, "/steady/start", [("url", "http://memory-server:8080/episodic/remember"), ("rate", "20"), ("session", "steady")])
     story.apply(load_test("survivor", stage="15s"))
