@@ -130,7 +130,7 @@ class Generations:
 
     def capture(self, tags: tuple[int, ...], partition: int, path: int) -> Snapshot:
         """The present, before a read begins. `partition` is any hash of the partition, `tags` and `path` (path_scope) are scopes."""
-        return Snapshot(self, self.epoch, tags, path, partition)
+        return self.captured(self.epoch, tags, partition, path)
 
     def captured(self, epoch: int, tags: tuple[int, ...], partition: int, path: int) -> Snapshot:
         """What `capture` gave when `epoch` was the present: for who seldom needs it."""

@@ -152,8 +152,7 @@ class FieldMemo:
     def fields(self, lines: list[bytes]) -> list[Field]:
         """The fields of all `lines`; raises MalformedError."""
         if len(lines) == 1:  # what is asked of a head that is unread
-            field = self.known.get(lines[0])
-            return [self.learn(lines[0]) if field is None else field]
+            return [self.field(lines[0])]
         found: list[Any] = list(map(self.known.get, lines))
         if all(found):  # a field is true: asks by identity, where `in` would compare
             return found
