@@ -17,11 +17,9 @@ from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan, decode_plan
 from slipstream_loadtest.report.bounded import PLAN_DATA, completed
 from slipstream_loadtest.report.document import NoReport, read_report
+from slipstream_loadtest.report.files import MEASURED_FILE, PLAN_FILE, RESULT_FILE
 from slipstream_loadtest.report.model import Report
 
-RESULT_FILE: Final = "result.json"
-MEASURED_FILE: Final = "measured"  # in binaryData, beside it
-PLAN_FILE: Final = "plan.json"  # in the plan's ConfigMap
 KUBECTL_TIMEOUT: Final = 30.0
 PREFIXES: Final = ("loadtest/", "loadtests/", "lt/")
 

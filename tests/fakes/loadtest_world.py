@@ -13,11 +13,11 @@ from slipstream_api.conditions import find
 from slipstream_loadtest.engine.progress import Ends, Progress
 from slipstream_loadtest.measured.part import LIVE, Part, digest, encode_part, frame
 from slipstream_loadtest.plan.model import Plan, decode_plan
+from slipstream_loadtest.report.files import PLAN_FILE
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.delivery.keystore import KeyStore
 from slipstream_operator.errors import Temporary
 from slipstream_operator.kube.kinds import CONFIG_MAP, JOB, LOAD_TEST, POD, SECRET, Kind
-from slipstream_operator.loadtests.applying.manifests import PLAN_FILE
 from slipstream_operator.loadtests.client import RunnerClient, RunnerState
 from slipstream_operator.loadtests.controller import LoadTests
 from slipstream_operator.names import SIGNING_KEYS_SECRET

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from slipstream_loadtest.report.files import PLAN_FILE
 from slipstream_operator.kube.kinds import JOB, POD, Kind
-from slipstream_operator.loadtests.applying.manifests import PLAN_FILE
 from tests.fakes.fake_kube import FakeKube
 
 

@@ -11,15 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from slipstream_api.sidecar import RUNNER_PORT
+from slipstream_loadtest.report.files import MEASURED_FILE, PLAN_FILE, RESULT_FILE
 from slipstream_operator.kube.kinds import LOAD_TEST
 from slipstream_operator.loadtests.facts import LoadTestFacts
 from slipstream_operator.names import FIELD_MANAGER, LABEL_MANAGED_BY, LABEL_ROLE, LABEL_WORKLOAD, ROLE_RUNNER
 
 PLAN_DIR: Final = "/etc/slipstream-plan"
-PLAN_FILE: Final = "plan.json"
-RESULT_FILE: Final = "result.json"
 TERMS_FILE: Final = "terms.json"  # in the plan's ConfigMap: on which terms the run is held
-MEASURED_FILE: Final = "measured"  # in the result's: what a later run is compared with
 LABEL_TEST: Final = "slipstream.dev/loadtest"
 LABEL_RUN: Final = "slipstream.dev/run"
 LABEL_OUTCOME: Final = "slipstream.dev/outcome"

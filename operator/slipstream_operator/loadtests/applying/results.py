@@ -16,10 +16,11 @@ from slipstream_loadtest.measured.packed import unpacked
 from slipstream_loadtest.measured.part import TimingsPart
 from slipstream_loadtest.measured.result import Result
 from slipstream_loadtest.plan.model import Plan, decode_plan
+from slipstream_loadtest.report.files import MEASURED_FILE, PLAN_FILE
 from slipstream_operator.errors import NotFound
 from slipstream_operator.kube.client import Kube, Object
 from slipstream_operator.kube.kinds import CONFIG_MAP, LOAD_TEST
-from slipstream_operator.loadtests.applying.manifests import LABEL_OUTCOME, LABEL_RUN, LABEL_TEST, MEASURED_FILE, PLAN_FILE
+from slipstream_operator.loadtests.applying.manifests import LABEL_OUTCOME, LABEL_RUN, LABEL_TEST
 from slipstream_operator.loadtests.facts import LoadTestFacts
 from slipstream_operator.loadtests.judging import Baseline
 

@@ -16,11 +16,12 @@ from slipstream_api.scalars import parse_duration
 from slipstream_loadtest.engine.progress import Progress, known
 from slipstream_loadtest.measured.result import Known
 from slipstream_loadtest.plan.model import Plan, decode_plan
+from slipstream_loadtest.report.files import PLAN_FILE, RESULT_FILE
 from slipstream_operator.delivery.client import Unreachable
 from slipstream_operator.errors import NotFound
 from slipstream_operator.kube.client import Kube, Object
 from slipstream_operator.kube.kinds import CONFIG_MAP, CONNECTION_POOL, JOB, LOAD_TEST, POD, Kind
-from slipstream_operator.loadtests.applying.manifests import LABEL_RUN, LABEL_TEST, PLAN_FILE, RESULT_FILE, TERMS_FILE, object_name
+from slipstream_operator.loadtests.applying.manifests import LABEL_RUN, LABEL_TEST, TERMS_FILE, object_name
 from slipstream_operator.loadtests.asking.schedule import BadSchedule, check
 from slipstream_operator.loadtests.asking.turns import InLine, in_line
 from slipstream_operator.loadtests.client import RunnerClient, RunnerState
