@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from slipstream_runtime.http.answer import AnswerScanner
+from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.fields import NAMES
 from slipstream_runtime.http.heads import Limits
-from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.http.request_scanner import RequestScanner
 from slipstream_runtime.http.scanner import FIND_HEAD, NAMES_TABLE, SCAN
 from tests.fakes.scanned import (
     ANSWERS,

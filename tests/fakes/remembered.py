@@ -7,9 +7,10 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.answer import AnswerHead
+from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.fields import FieldMemo
-from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.http.request_scanner import RequestScanner
 from slipstream_runtime.http.scanner import Scan
 from tests.fakes.scanned import LIMITS, LINES, STARTS, STATUSES, answer_facts, outcome, request_facts
 
@@ -29,6 +30,8 @@ VALUES = (
 )
 VARIED = (b"X-Request-Id", b"X-Session-Id", b"Authorization", b"X-B", b"x-b", b"Content-Length", b"Accept", b"ETag", b"Host", b"Connection")
 FIXED = (b"Content-Length: 5", b"Connection: keep-alive", b"X-A: 1")
+
+BEFORE, AFTER = b"GET / HTTP/1.1\r\nHost: a:80\r\n\r\n", b"\r\n\r\nGET / HTTP/1.1\r\nHost: a:80\r\n\r\n"  # in the same read
 
 
 def sender(source: random.Random, starts: list[bytes]) -> Callable[[], bytes]:
@@ -62,13 +65,19 @@ def facts(head: Any, told: Callable[[], Any]) -> Any:
     return head if isinstance(head, tuple) else [outcome(told)]
 
 
+def taken(head: Any, after: int, block: bytes) -> Any:
+    """Which ends where it ends, whatever comes before and behind it."""
+    assert (head is None, after) == (False, (BEFORE + block + AFTER).index(b"\r\n\r\n", len(BEFORE)) + 4)
+    return head
+
+
 def asked(scanner: RequestScanner, block: bytes) -> Any:
-    head = outcome(scanner.scan, block)
+    head = outcome(lambda: taken(*scanner.take(BEFORE + block + AFTER, len(BEFORE), 0, LIMITS), block))
     return facts(head, lambda: request_facts(head, False))
 
 
 def told(scanner: AnswerScanner, block: bytes, method: bytes) -> Any:
-    head = outcome(scanner.scan, block, method)
+    head = outcome(lambda: taken(*scanner.take(BEFORE + block + AFTER, len(BEFORE), 0, method), block))
     return facts(head, lambda: (*answer_facts(head), governing(head)))
 
 

@@ -8,13 +8,15 @@ from typing import Any
 from slipstream_api.config import CacheKey, Partition
 from slipstream_runtime.cores.identity import Interest
 from slipstream_runtime.cores.key import CacheRequest, KeyReader
-from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.answer import AnswerHead
+from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.conditional import conditional_request
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import GOVERNING, NAMES
 from slipstream_runtime.http.forward import forwarded_answer, forwarded_request
 from slipstream_runtime.http.heads import Limits
-from slipstream_runtime.http.request import RequestHead, RequestScanner
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.http.request_scanner import RequestScanner
 from slipstream_runtime.http.scanner import SCAN
 
 LIMITS = Limits(fields=12)

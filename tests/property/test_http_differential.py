@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from slipstream_runtime.http.body import BodyReader
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.heads import Limits, head_end
-from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.http.request_scanner import RequestScanner
 
 LINES = st.sampled_from(
     [

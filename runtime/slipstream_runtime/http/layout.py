@@ -1,19 +1,26 @@
 """How a sender lays its heads out: lines that are always the same between lines whose values differ, so that most of a head is compared
-and little of it read. Pure; never takes what the scanners would refuse, and retains no value of a line that isn't remembered anyway."""
+and little of it read. Pure; never takes what the scanners would refuse, and retains no value of a line that isn't remembered anyway.
+
+A layout is a regular expression without alternatives: one call compares a whole head, its end included, where a line of Python for each
+of its lines took longer than all of the call."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Final, Generic, TypeVar
+import re
+from collections.abc import Callable, Collection, Sequence
+from typing import Any, Final, Generic, TypeVar
 
 from slipstream_runtime.cores.fields import Known
-from slipstream_runtime.http.fields import CONTROLS, MAX_LENGTH_DIGITS, Field, FieldMemo
+from slipstream_runtime.http.fields import MAX_LENGTH_DIGITS, Field, FieldMemo
 
 MAX_LAYOUTS: Final = 8  # that are tried, the last used first
 MAX_VALUES: Final = 12  # in one of them
-MAX_LAID_OUT: Final = 4_096  # bytes of a head that is learnt from
-REST: Final = 256  # heads after one that nothing was learnt from, or what nobody used, before the next is looked at
+MAX_LAID_OUT: Final = 1_024  # bytes that are the same: compiling them takes half a millisecond, and `re` itself keeps the last 512
+REST: Final = 256  # heads after one that nothing was learnt from, and once there are as many as may be, before the next is looked at
 NO_LENGTH: Final = -1
+Match = Callable[[bytes, int], re.Match[bytes] | None]
+END: Final = re.escape(b"\r\n\r\n")
+_VALUE: Final = rb"([\t -~\x80-\xff]*+)"  # as fields.VALUE
 
 
 class Drawn:
@@ -32,34 +39,25 @@ class Drawn:
 class Layout(Known):
     """One of them. `fields` are those of its fixed lines; `names` are of the others, none of them twice, and none a fixed line's."""
 
-    __slots__ = ("length", "lines", "parts", "spelt", "start", "used")
+    __slots__ = ("length", "lines", "match", "pattern", "spelt", "start")
 
-    def __init__(self, drawn: Drawn) -> None:
-        super().__init__([line for line in drawn.lines if isinstance(line, Field)], drawn.names)
+    def __init__(self, drawn: Drawn, first: bytes = b"") -> None:
+        """`first`: what the first value is like, in front of all that is drawn; it has no name."""
+        names, spelt = (drawn.names, drawn.spelt) if not first else ([b"", *drawn.names], [b"", *drawn.spelt])
+        super().__init__([line for line in drawn.lines if isinstance(line, Field)], names)
         self.start = drawn.parts[0]
-        self.parts = [(part, len(part)) for part in drawn.parts[1:]]  # what follows each value
-        self.spelt = drawn.spelt
+        self.spelt = spelt
         self.lines = len(drawn.lines)
-        self.length = drawn.names.index(b"content-length") if b"content-length" in drawn.names else -1  # among the names
-        self.used = False
+        self.length = self.place(b"content-length")
+        # Of data and an index: its groups are the values, blanks around them and all; it ends behind the empty line.
+        self.pattern = re.compile(first + _VALUE.join(map(re.escape, drawn.parts)) + END)
+        self.match: Match = self.pattern.match
 
-    def values(self, block: bytes, at: int) -> list[bytes] | None:
-        """The values in block[at:], blanks around them and all; None where it isn't laid out so."""
-        if not block.startswith(self.start, at):
-            return None
-        at += len(self.start)
-        found = []
-        for part, size in self.parts:
-            end = block.find(b"\r\n", at)
-            if end < 0:
-                end = len(block)
-            found.append(block[at:end])
-            if not block.startswith(part, end):
-                return None
-            at = end + size
-        return None if at != len(block) or b"\0" in b"".join(found).translate(CONTROLS) else found
+    def place(self, name: bytes) -> int:
+        """Among the values; -1 where it isn't."""
+        return self.names.index(name) if name in self.names else -1
 
-    def content_length(self, values: list[bytes]) -> int:
+    def content_length(self, values: Sequence[bytes]) -> int:
         """Of a head whose Content-Length is among the values; NO_LENGTH where it isn't a number."""
         value = values[self.length].strip(b" \t")
         return int(value) if value.isdigit() and len(value) <= MAX_LENGTH_DIGITS else NO_LENGTH
@@ -68,39 +66,45 @@ class Layout(Known):
 L = TypeVar("L", bound=Layout)
 
 
+def _nothing(data: bytes, at: int) -> re.Match[bytes] | None:
+    return None
+
+
 class Layouts(Generic[L]):
     """Those of one scanner."""
 
-    __slots__ = ("_recent", "_rest")
+    __slots__ = ("_recent", "_rest", "match", "usual")
 
     def __init__(self) -> None:
         self._recent: list[L] = []
         self._rest = 0
+        self.usual: Any = None  # the one that was found last, an L
+        self.match: Match = _nothing  # its own: as usual it is the same again
 
-    def find(self, block: bytes, at: int) -> tuple[L, list[bytes]] | None:
-        """How block[at:] is laid out, and its values."""
+    def find(self, data: bytes, at: int) -> re.Match[bytes] | None:
+        """As `match`, of the others: what of a head is in data[at:], and `usual` is who found it. None where none of them did."""
         for layout in self._recent:
-            values = layout.values(block, at)
-            if values is not None:
-                if layout is not self._recent[0]:
-                    self._recent.remove(layout)
-                    self._recent.insert(0, layout)
-                layout.used = True
-                return layout, values
+            found = None if layout is self.usual else layout.match(data, at)
+            if found is not None:
+                self.usual, self.match = layout, layout.match
+                self._recent.remove(layout)
+                self._recent.insert(0, layout)
+                return found
         return None
 
-    def wanted(self, block: bytes) -> bool:
+    def wanted(self) -> bool:
         """Whether something may be learnt from another head: not where they are all different."""
         if self._rest:
             self._rest -= 1
-        return not self._rest and len(block) <= MAX_LAID_OUT
+        return not self._rest
 
     def nothing(self) -> None:
         """There was nothing to learn."""
         self._rest = REST
 
     def add(self, layout: L) -> None:
-        if len(self._recent) >= MAX_LAYOUTS and not self._recent.pop().used:
+        if len(self._recent) >= MAX_LAYOUTS:
+            self._recent.pop()
             self._rest = REST
         self._recent.insert(0, layout)
 
@@ -127,4 +131,6 @@ def drawn(first: bytes, lines: list[bytes], fields: list[Field], memo: FieldMemo
             return None
     fixed = {line.name for line in found if isinstance(line, Field)}
     distinct = len(set(names)) == len(names) and not fixed.intersection(names)
-    return Drawn([*parts, text], names, spelt, found) if distinct and len(names) <= MAX_VALUES else None
+    parts.append(text)
+    small = len(names) <= MAX_VALUES and sum(map(len, parts)) <= MAX_LAID_OUT
+    return Drawn(parts, names, spelt, found) if distinct and small else None

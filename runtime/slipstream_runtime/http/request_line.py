@@ -16,13 +16,27 @@ TARGET: Final = bytes(c for c in range(0x21, 0x7F) if c != 0x23)
 class RequestLine:
     """A checked request line. `target` is in origin form (or `*`); `authority` is that of an absolute form, else empty."""
 
-    __slots__ = ("asked", "asked_known", "asked_of", "authority", "http11", "method", "operation", "path", "routed_by", "scope", "target")
+    __slots__ = (
+        "asked",
+        "asked_known",
+        "asked_of",
+        "authority",
+        "http11",
+        "method",
+        "operation",
+        "path",
+        "plain",
+        "routed_by",
+        "scope",
+        "target",
+    )
 
     def __init__(self, method: bytes, target: bytes, http11: bool, authority: bytes) -> None:
         self.method = method
         self.target = target
         self.http11 = http11
         self.authority = authority
+        self.plain = http11 and not authority  # Host says whom it asks, and nothing has to be added
         path = target.partition(b"?")[0]
         self.path = path.decode("ascii")
         self.scope = path_scope(self.path)  # of what a write to it ends

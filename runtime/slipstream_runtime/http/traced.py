@@ -6,7 +6,8 @@ from typing import Final
 
 from slipstream_runtime.http.fields import parse_field
 from slipstream_runtime.http.heads import Limits
-from slipstream_runtime.http.request import RequestHead, RequestScanner
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.http.request_scanner import RequestScanner
 
 TRACEPARENT: Final = b"traceparent"
 TRACESTATE: Final = b"tracestate"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 from slipstream_api.clock import Clock
 from slipstream_runtime.cores.budget import ConnectionBudget
-from slipstream_runtime.http.answer import AnswerScanner
-from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.http.answer_scanner import AnswerScanner
+from slipstream_runtime.http.request_scanner import RequestScanner
 from slipstream_runtime.wire.wires import make_wires
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 from typing import Final
 
 from slipstream_runtime.cores.pool import Slot
-from slipstream_runtime.http.answer import AnswerScanner
+from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.body import BodyReader
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.proxy.failures import INCOMPLETE, MALFORMED, RESET

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from slipstream_runtime.http.answer import AnswerScanner
+from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.binding import binds
-from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.http.request_scanner import RequestScanner
 from slipstream_runtime.http.scanner import SCAN
 from tests.fakes.loops import on_uvloop
 from tests.fakes.proxied import proxied

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from slipstream_runtime.http.answer import AnswerHead, AnswerScanner
+from slipstream_runtime.http.answer import AnswerHead
+from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.forward import connection_line, forwarded_answer, needs_chunks, switching
 from slipstream_runtime.http.framing import CHUNKED, NO_BODY, UNTIL_CLOSE

@@ -8,7 +8,8 @@ from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.forward import forwarded_request
 from slipstream_runtime.http.framing import CHUNKED, NO_BODY
 from slipstream_runtime.http.heads import Limits, head_end
-from slipstream_runtime.http.request import RequestHead, RequestScanner
+from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.http.request_scanner import RequestScanner
 
 
 def scan(text: str, limits: Limits | None = None) -> RequestHead:

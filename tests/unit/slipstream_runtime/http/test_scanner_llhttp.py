@@ -10,10 +10,10 @@ from typing import Any, Final
 import httptools
 import pytest
 
-from slipstream_runtime.http.answer import AnswerScanner
+from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.heads import Limits, head_end
-from slipstream_runtime.http.request import RequestScanner
+from slipstream_runtime.http.request_scanner import RequestScanner
 
 # What we refuse and llhttp takes, by our message, and why. A disagreement that isn't here fails the test.
 WE_REFUSE: Final = {
