@@ -102,7 +102,10 @@ class Breaker:
         slow = seconds >= self._slow_after
         if self._state == "Closed":
             counted = self.window
-            counted.record((FAILED if failed else 0) | (SLOW if slow else 0), now)
+            if failed or slow:
+                counted.record((FAILED if failed else 0) | (SLOW if slow else 0), now)
+            else:
+                counted.good(now)
             if failed or counted.failures or counted.slow:
                 self._judge(failed, now)
             else:

@@ -24,12 +24,12 @@ class PoolCore(PoolSteps[C, W]):
     """What a pool is asked and told. None in place of a Work: nothing is due. With a shared budget, whoever owns it calls
     `ConnectionBudget.settle` after each Work while anybody waits for a place."""
 
-    __slots__ = ("_lifo", "_most", "_next_scan")
+    __slots__ = ("_lifo", "_next_scan", "_shrinking")
 
     def __init__(self, limits: Limits, random: Callable[[], float], now: float, budget: ConnectionBudget | None = None) -> None:
         super().__init__(limits, random, budget)
         self._lifo: bool = limits.reuse == "LIFO"
-        self._most: int = limits.max_connections
+        self._shrinking: bool = False  # a resize left more in use than there may be; looked at no more once they are few enough
         self._next_scan: float = now + SCAN_SECONDS
 
     @property
@@ -88,7 +88,7 @@ class PoolCore(PoolSteps[C, W]):
         used = now - slot.since
         self.stats.usage_ms += used * 1_000
         self._pace.used(used)
-        fits = reusable and now < slot.expires_at and self.in_use + len(self._idle) + self.connecting < self._most
+        fits = reusable and now < slot.expires_at and not (self._shrinking and self._shrinks())
         if fits and not self.waiters and self.keeps:
             slot.state = IDLE
             slot.since = now
@@ -167,9 +167,10 @@ class PoolCore(PoolSteps[C, W]):
     def resize(self, limits: Limits, now: float) -> Work[C, W] | None:
         """New limits. Connections in use beyond a smaller maximum close when they come back."""
         self.limits = limits
-        self._lifo, self._most = limits.reuse == "LIFO", limits.max_connections
+        self._lifo = limits.reuse == "LIFO"
         while self._idle and self.size > limits.max_connections:
             self._discard()
+        self._shrinking = self.size > limits.max_connections
         return self._grow(Work(), now)
 
     def drain(self) -> Work[C, W]:
@@ -191,6 +192,11 @@ class PoolCore(PoolSteps[C, W]):
         return self._finish(Work())
 
     # Decisions
+
+    def _shrinks(self) -> bool:
+        """Whether there are still as many as there may be, without the one that comes back."""
+        self._shrinking = self.size >= self.limits.max_connections
+        return self._shrinking
 
     def _refusal(self, deadline: float, now: float) -> Reason | None:
         if self._draining:

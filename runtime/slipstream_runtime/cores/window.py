@@ -25,6 +25,10 @@ class Window:
         """Adds a call: FAILED | SLOW."""
         raise NotImplementedError
 
+    def good(self, now: float) -> None:
+        """Adds a call that was neither, as most are."""
+        raise NotImplementedError
+
     def roll(self, now: float) -> None:
         """Forgets what is too old."""
         raise NotImplementedError
@@ -59,6 +63,9 @@ class CountWindow(Window):
         at += 1
         self._at = 0 if at == self.size else at
 
+    def good(self, now: float) -> None:
+        self.record(0, now)
+
     def roll(self, now: float) -> None:
         """Nothing here depends on time."""
 
@@ -83,17 +90,20 @@ class TimeWindow(Window):
         self._turn: float = now + self._width  # when the present bucket ends
 
     def record(self, outcome: int, now: float) -> None:
-        if now >= self._turn:
-            self.roll(now)
+        self.good(now)
         at = self._at
-        self._calls[at] += 1
-        self.calls += 1
         if outcome & FAILED:
             self._failures[at] += 1
             self.failures += 1
         if outcome & SLOW:
             self._slow[at] += 1
             self.slow += 1
+
+    def good(self, now: float) -> None:
+        if now >= self._turn:
+            self.roll(now)
+        self._calls[self._at] += 1
+        self.calls += 1
 
     def roll(self, now: float) -> None:
         if now < self._turn:

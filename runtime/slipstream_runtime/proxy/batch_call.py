@@ -92,7 +92,7 @@ class BatchCall(Exchange):
             self.on_body(body, True)
         else:
             self.state = STREAMING
-            self._service.track(self, False, 0.0)
+            self._service.flow(self)
             self.on_body(body, False)
 
     def on_body(self, data: bytes, complete: bool) -> None:

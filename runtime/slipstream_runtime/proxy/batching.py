@@ -69,7 +69,7 @@ class BatchedExchange(HurriedExchange):
         if ticket is None or ticket.state == LEADS:
             super().dispatch(now)
             return
-        self._service.track(self, True, self.started)
+        self._service.wait(self, self.started)
         group = ticket.group
         if len(group.tickets) >= batch.max_size or group.bytes >= batch.max_bytes:
             send(group, now)
@@ -105,9 +105,9 @@ class BatchedExchange(HurriedExchange):
         self._send_stored(head, body, CACHE_STATUS + line)
         self._end(now, client_finished=True)
 
-    def _give_up(self, detail: str, now: float) -> None:
+    def _refuse(self, detail: str, now: float) -> None:
         """What isn't stored may still say that what is stored is no longer right, as where the upstream was asked about it."""
-        super()._give_up(detail, now)
+        super()._refuse(detail, now)
         if self._status < SERVER_ERROR and detail not in PASSING:
             self._store.drop(self._request.key)
 

@@ -21,6 +21,7 @@ from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.collecting import Collector
 from slipstream_runtime.proxy.exchange import DONE, QUEUED, Exchange
 from slipstream_runtime.proxy.failures import Failure
+from slipstream_runtime.proxy.sending import Sending
 from slipstream_runtime.proxy.stored import CACHE_STATUS, assembled, form_for, forwarded_line, rendered_with
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class CachedExchange(Exchange):
         store: Store,
         request: CacheRequest,
     ) -> None:
-        Exchange.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
+        Sending.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
         self._plan = plan
         self._store = store
         self._request = request
@@ -64,7 +65,7 @@ class CachedExchange(Exchange):
             if flight is not None and flight.leader is not self:
                 plan.counters.coalesced += 1
                 self.started = now
-                service.track(self, True, now)
+                service.wait(self, now)
                 return
         self._missed()
         Exchange.begin(self, body, complete, now)
@@ -89,7 +90,7 @@ class CachedExchange(Exchange):
             return
         storing = judge(self._plan, self._request, head.status, head.told, now, now - self.started)
         if storing.detail:
-            self._give_up(storing.detail, now)
+            self._refuse(storing.detail, now)
         else:
             self._collector = Collector(self._store, storing, head)
             self._collect(body, complete, now)
@@ -139,13 +140,18 @@ class CachedExchange(Exchange):
                     follower.on_landed(head, body, status)
 
     def _give_up(self, detail: str, now: float) -> None:
-        """The answer can't be shared: those who wait go on alone, at once."""
+        """What was collected can't be shared; from here on a slow reader holds the upstream up."""
         self._collector = None
-        self._detail = detail
-        self._plan.counters.rejected += 1
         if self.client is not None and not self.client.writable and self._connection is not None:
             self._connection.pause()
-        self._scatter(now, mark=detail not in PASSING)
+        self._refuse(detail, now)
+
+    def _refuse(self, detail: str, now: float) -> None:
+        """The answer can't be shared: those who wait go on alone, at once."""
+        self._detail = detail
+        self._plan.counters.rejected += 1
+        if self._flight is not None:
+            self._scatter(now, mark=detail not in PASSING)
 
     def _scatter(self, now: float, mark: bool) -> None:
         """Those who wait go on alone; with `mark` nobody waits for this key for a while."""

@@ -207,12 +207,12 @@ class Client:
 
     def _request(self, data: bytes, at: int) -> int:
         """Take one request from data[at:]; the index after its head and what there is of its body, -1 where the head isn't complete."""
-        scanner = self.context.requests
+        service = self._door.service
         seen = at + self._seen
         if data[at] == CR and data.startswith(b"\r\n", at):
             at += 2  # RFC 9112 §2.2: an empty line before a request
-        limits = self._door.service.limits
-        head, at = scanner.take(data, at, seen, limits)
+        limits = service.limits
+        head, at = self.context.requests.take(data, at, seen, limits)
         if head is None:
             return -1
         self._seen = 0
@@ -222,11 +222,11 @@ class Client:
             content, at = self.body.take(data, at)
             self.body_bytes = len(content)
             self.held_seconds = 0.0
-            self.exchange = self._door.service.handle(self, head, content, self.body.complete)
+            self.exchange = service.handle(self, head, content, self.body.complete)
             if self.exchange is None and not self.body.complete:
                 self.deadline = self.context.now + LINGER_SECONDS
         else:
-            self.exchange = self._door.service.handle(self, head, b"", True)
+            self.exchange = service.handle(self, head, b"", True)
         return at
 
     def _body(self, data: bytes, at: int) -> int:

@@ -8,17 +8,14 @@ from typing import TYPE_CHECKING
 
 from slipstream_runtime.cores.fallback import TROUBLE, choose, retry_after
 from slipstream_runtime.cores.retry import IDEMPOTENT
-from slipstream_runtime.cores.route import Operation
 from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.http.body import framed
-from slipstream_runtime.http.forward import connection_line, forwarded_answer, needs_chunks, switching
-from slipstream_runtime.http.request import RequestHead
+from slipstream_runtime.http.forward import END, connection_line, forwarded_answer, needs_chunks, switching
 from slipstream_runtime.proxy import failures
 from slipstream_runtime.proxy.answers import diverted, failure_answer
-from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import NEVER
 from slipstream_runtime.proxy.failures import Failure
-from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING, Sending
+from slipstream_runtime.proxy.sending import DONE, QUEUED, RESTING, SENT, STREAMING
 from slipstream_runtime.proxy.timed import Timed
 
 if TYPE_CHECKING:
@@ -30,13 +27,7 @@ __all__ = ["DONE", "QUEUED", "RESTING", "SENT", "STREAMING", "Exchange"]
 class Exchange(Timed):
     """A request that goes to the upstream past any cache."""
 
-    __slots__ = ("_chunked", "_keep", "successor")
-
-    def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
-        Sending.__init__(self, service, client, head, operation)  # super() costs more than the call where nothing is compiled
-        self._keep = False
-        self._chunked = False
-        self.successor: Exchange | None = None  # on another upstream, still under way when it took over
+    __slots__ = ()
 
     # -- from the upstream ------------------------------------------------------------------------------------------------
 
@@ -90,8 +81,8 @@ class Exchange(Timed):
             asked, http11 = self.head, self.head.line.http11
             keep = self._keep = client.keeps(asked) and (http11 or head.body >= 0)
             notes = asked.notes if self._attempts is None else self.notes()
-            if keep and http11 and head.body >= 0:  # as most: nothing to say of the connection, nothing to frame
-                client.send(forwarded_answer(head, extra + notes, b"", False) + body)
+            if keep and http11 and head.body >= 0 and head.block:  # as most: nothing to say of the connection, nothing to frame
+                client.send(b"".join((head.block, extra, notes, END, body)))
             else:
                 self._chunked = needs_chunks(head.body, http11)
                 data = forwarded_answer(head, extra + notes, connection_line(http11, keep), self._chunked)
@@ -100,7 +91,7 @@ class Exchange(Timed):
             self._complete(now)
         else:
             self.state = STREAMING
-            self._service.track(self, False, 0.0)
+            self._service.flow(self)
 
     def on_body(self, data: bytes, complete: bool) -> None:
         self.active_at = self._service.context.now
@@ -144,7 +135,7 @@ class Exchange(Timed):
         self._connection = None
         if self.state == STREAMING:
             self._cut(failure)
-        elif untouched and self._reused and not self._retried and self.head.method in IDEMPOTENT and not self.head.body:
+        elif untouched and not self._retried and self.head.method in IDEMPOTENT and not self.head.body:
             self._retried = True
             self._service.figures.retries += 1
             self.state = QUEUED
@@ -162,7 +153,7 @@ class Exchange(Timed):
         client, self.client = self.client, None
         self._cancel()
         if self.state != DONE:
-            self._service.track(self, True, self.started)
+            self._service.wait(self, self.started)
             if self.state == RESTING:
                 self.wake_at(self._now())
         if client is not None:
@@ -249,13 +240,13 @@ class Exchange(Timed):
             client.abort()
 
     def _complete(self, now: float) -> None:
-        self._record(self._status, now)
+        if self._permit is not None:
+            self._record(self._status, now)
         self._end(now, client_finished=True)
 
     def _end(self, now: float, client_finished: bool) -> None:
         """Give everything back, then let the client go on."""
-        unanswered = self._doubtful or (self.state == SENT and self._status == 0)
-        self.state = DONE
+        before, self.state = self.state, DONE
         self._held = b""
         if self._permit is not None:
             self._permit.release()
@@ -264,7 +255,8 @@ class Exchange(Timed):
             self._place.under_way -= 1
             self._place = None
         if self._write is not None:
-            if unanswered:  # the upstream may have it, and carry it out later: reads wait that long before they are stored
+            # The upstream may have it, and carry it out later: reads wait that long before they are stored.
+            if self._doubtful or (before == SENT and not self._status):
                 self._write.linger(self._service.linger_until())
             else:
                 self._write.end()

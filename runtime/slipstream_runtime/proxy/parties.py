@@ -54,6 +54,7 @@ class Call:
         raise NotImplementedError
 
     def on_failure(self, failure: Failure, untouched: bool) -> None:
+        """`untouched`: on a connection that had been idle, and not an octet of an answer came."""
         raise NotImplementedError
 
     def on_upstream_writable(self, writable: bool) -> None:

@@ -26,6 +26,7 @@ from slipstream_runtime.proxy.upstream import UpstreamConnection
 
 if TYPE_CHECKING:
     from slipstream_runtime.cores.generations import Write
+    from slipstream_runtime.proxy.exchange import Exchange
     from slipstream_runtime.proxy.service import HttpService
 
 QUEUED: Final = 0
@@ -40,9 +41,9 @@ MAX_HELD: Final = 65_536  # bytes of a body that wait for a connection, or for a
 class Sending(Call):
     """What an exchange is towards its upstream."""
 
-    __slots__ = ("_attempts", "_connection", "_doubtful", "_held", "_permit", "_place", "_replays", "_request_complete", "_retried",
-                 "_reused", "_sent", "_service", "_status", "_write", "_written", "active_at", "client", "deadline", "head", "operation",
-                 "started", "state")  # fmt: skip
+    __slots__ = ("_attempts", "_chunked", "_connection", "_doubtful", "_held", "_keep", "_permit", "_place", "_replays",
+                 "_request_complete", "_retried", "_sent", "_service", "_status", "_write", "_written", "active_at", "client",
+                 "deadline", "head", "operation", "started", "state", "successor")  # fmt: skip
 
     def __init__(self, service: HttpService, client: Client | None, head: RequestHead, operation: Operation) -> None:
         self._service = service
@@ -62,11 +63,14 @@ class Sending(Call):
         self._replays = False
         self._request_complete = True
         self._retried = False
-        self._reused = False
         self._sent = False  # some of it, ever
         self._doubtful = False  # an attempt had no answer: it may still be carried out
         self._status = 0
         self._written = -1  # bytes that waited for the client at the last look
+        # Of its answer, as class Exchange has it; one call makes all of it.
+        self._keep = False
+        self._chunked = False
+        self.successor: Exchange | None = None  # on another upstream, still under way when it took over
 
     def _now(self) -> float:
         return self._service.context.time()
@@ -120,7 +124,10 @@ class Sending(Call):
             self.late()
         elif self.operation.circuit is None or self._admitted(now):
             service = self._service
-            service.track(self, self._request_complete, self.started)
+            if self._request_complete:
+                service.wait(self, self.started)
+            else:
+                service.flow(self)
             connection = service.pool.acquire(self, now, False)
             if connection is not None:
                 self._send(connection, now)
@@ -168,11 +175,10 @@ class Sending(Call):
     def _send(self, connection: UpstreamConnection, now: float) -> None:
         head, attempts = self.head, self._attempts
         self._connection = connection
-        self._reused = connection.served > 0
         self._sent = True
         self.state = SENT
         data = self._forwarded()
-        if head.timeout_ms != NO_TIMEOUT and head.until < NEVER:
+        if head.until < NEVER and head.timeout_ms != NO_TIMEOUT:
             data = data[: -len(END)] + self._remaining() + END
         if head.body:
             data += framed(self._held, self._request_complete) if head.body == CHUNKED else self._held
@@ -180,14 +186,15 @@ class Sending(Call):
             if not self._replays:
                 self._held = b""
             self.on_upstream_writable(True)
-        if self._request_complete and self._permit is not None:
+        complete = self._request_complete
+        if complete and self._permit is not None:
             self._permit.sent(now)
-        if attempts is None:
-            connection.start(self, head.method, data, self._request_complete, head.may_bind and head.binds())
-        else:
-            if self._request_complete:
+        sink: Call = self
+        if attempts is not None:
+            sink = attempts
+            if complete:
                 attempts.clock_starts(now)
-            connection.start(attempts, head.method, data, self._request_complete, head.may_bind and head.binds())
+        connection.start(sink, head.method, data, complete, head.may_bind and head.binds())
 
     def _forwarded(self) -> bytes:
         """The request's head for the upstream."""
@@ -210,7 +217,7 @@ class Sending(Call):
             if len(self._held) > MAX_HELD and self.client is not None:
                 self.client.hold_body()
         if complete and self.state in (QUEUED, SENT, RESTING):
-            self._service.track(self, True, self._service.context.now)
+            self._service.wait(self, self._service.context.now)
             if self.state == SENT:
                 now = self._now()
                 if self._permit is not None:

@@ -104,14 +104,19 @@ class HttpService(Service):
         """When the answer is, to a request that is complete since then."""
         return since + self._timeout
 
-    def track(self, exchange: Sending, waiting: bool, since: float) -> None:
-        """An answer is due `requestTimeout` after `since`, or when the caller's own time is over; or a body flows, and may stand still."""
+    def wait(self, exchange: Sending, since: float) -> None:
+        """An answer is due `requestTimeout` after `since`, or when the caller's own time is over."""
         until = exchange.head.until
-        if waiting:
-            due = since + self._timeout
-            self.tracker.wait(exchange, due if due < until else until)  # noqa: FURB136 (a call costs more)
+        if until < NEVER:
+            self.tracker.wait(exchange, min(self.due(since), until))
+            exchange.wake_at(until)
         else:
-            self.tracker.flow(exchange, self._timeout, self.context.now)
+            self.tracker.wait(exchange, since + self._timeout)
+
+    def flow(self, exchange: Sending) -> None:
+        """A body flows, and may stand still for `requestTimeout`. Before an answer has begun the caller's own time ends as well."""
+        until = exchange.head.until
+        self.tracker.flow(exchange, self._timeout, self.context.now)
         if until < NEVER and exchange.state != STREAMING:
             exchange.wake_at(until)
 

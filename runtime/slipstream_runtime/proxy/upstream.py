@@ -6,6 +6,7 @@ import asyncio
 from typing import Final
 
 from slipstream_runtime.cores.pool import Slot
+from slipstream_runtime.http.answer import AnswerHead
 from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.body import BodyReader
 from slipstream_runtime.http.errors import MalformedError
@@ -28,7 +29,6 @@ class UpstreamConnection:
         "_request_sent",
         "_reusable",
         "_scanner",
-        "_seen",
         "_sink",
         "address",
         "closed",
@@ -44,7 +44,6 @@ class UpstreamConnection:
         self._sink: Call | None = None
         self._method = b""
         self._buffer = b""
-        self._seen = 0
         self._body = BodyReader()
         self._awaiting_head = False
         self._interim = 0
@@ -62,8 +61,9 @@ class UpstreamConnection:
     def start(self, sink: Call, method: bytes, data: bytes, request_complete: bool, binds: bool = False) -> None:
         """Send a request's head (and what there is of its body); the answer goes to `sink`. `binds`: it authenticates the connection,
         which therefore is closed after it."""
+        transport = self.transport
         assert self._sink is None
-        assert self.transport is not None
+        assert transport is not None
         self._sink = sink
         self._method = method
         self._awaiting_head = True
@@ -71,7 +71,7 @@ class UpstreamConnection:
         self._request_sent = request_complete
         self._reusable = not binds
         self.served += 1
-        self.transport.write(data)
+        transport.write(data)
 
     def send(self, data: bytes, request_complete: bool) -> None:
         """More of the request's body."""
@@ -143,27 +143,16 @@ class UpstreamConnection:
     # -- parsing ----------------------------------------------------------------------------------------------------------
 
     def _head_received(self, sink: Call, data: bytes) -> None:
+        seen = 0
         if self._buffer:
+            seen = len(self._buffer)
             data = self._buffer + data
             self._buffer = b""
-        start = 0
-        while True:
-            head, after = self._scanner.take(data, start, self._seen, self._method)
+        head, start = self._scanner.take(data, 0, seen, self._method)
+        if head is None or head.status < 200:
+            head, start = self._before(sink, data, head, start)
             if head is None:
-                self._buffer = data[start:] if start else data
-                self._seen = len(self._buffer)
                 return
-            start = after
-            self._seen = 0
-            if head.status >= 200:
-                break
-            if head.status == 101:
-                sink.on_switch(head, data[start:])
-                return
-            self._interim += 1
-            if self._interim > MAX_INTERIM:
-                raise MalformedError(502, "too many interim answers")
-            sink.on_interim(head)
         if not head.keep_alive:
             self._reusable = False
         self._awaiting_head = False
@@ -176,6 +165,24 @@ class UpstreamConnection:
         if complete:
             self._finish()
         sink.on_answer(head, body, complete)
+
+    def _before(self, sink: Call, data: bytes, head: AnswerHead | None, after: int) -> tuple[AnswerHead | None, int]:
+        """What isn't an answer yet: the head of one that comes behind it in `data`, and the index after that; None where it isn't there."""
+        start = 0
+        while head is not None:
+            start = after
+            if head.status >= 200:
+                return head, start
+            if head.status == 101:
+                sink.on_switch(head, data[start:])
+                return None, -1
+            self._interim += 1
+            if self._interim > MAX_INTERIM:
+                raise MalformedError(502, "too many interim answers")
+            sink.on_interim(head)
+            head, after = self._scanner.take(data, start, 0, self._method)
+        self._buffer = data[start:] if start else data
+        return None, -1
 
     def _body_received(self, sink: Call, data: bytes) -> None:
         body = self._take(data, 0)
@@ -202,7 +209,7 @@ class UpstreamConnection:
 
     def _ended(self, clean: bool) -> None:
         sink, self._sink = self._sink, None
-        untouched = self._awaiting_head and not self._buffer and self._interim == 0
+        untouched = self._awaiting_head and not self._buffer and not self._interim and self.served > 1
         self.close()
         if sink is None:
             return

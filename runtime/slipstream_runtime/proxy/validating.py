@@ -90,9 +90,9 @@ class ValidatingExchange(HurriedExchange):
         self._send_stored(head, body, CACHE_STATUS + line)
         self._complete(now)
 
-    def _give_up(self, detail: str, now: float) -> None:
+    def _refuse(self, detail: str, now: float) -> None:
         """What isn't stored may still say that what is stored is no longer right: a 403, a 404, a `no-store`. An error says nothing."""
-        super()._give_up(detail, now)
+        super()._refuse(detail, now)
         if self._status < SERVER_ERROR and detail not in PASSING:
             self._store.drop(self._request.key)
 
