@@ -8,7 +8,6 @@ from slipstream_runtime.cores.freshness import Told
 from slipstream_runtime.http.answer import GOVERNING_NAMES, AnswerHead
 from slipstream_runtime.http.fields import Field
 from slipstream_runtime.http.framing import answer_body
-from slipstream_runtime.http.heads import END_OF_HEAD
 from slipstream_runtime.http.layout import NO_LENGTH, Drawn, Layout
 
 
@@ -33,11 +32,11 @@ class AnswerLayout(Layout):
         fixed = [line for line in self._governing if isinstance(line, Field)]
         self._told = Told(fixed) if len(fixed) == len(self._governing) else None
 
-    def head(self, data: bytes, start: int, matched: re.Match[bytes], method: bytes) -> AnswerHead | None:
-        """The head at data[start:], which it `matched`; None where its lines have to be looked at all the same."""
+    def head(self, data: bytes, start: int, end: int, matched: re.Match[bytes], method: bytes) -> AnswerHead | None:
+        """The head in data[start:end], which it `matched`; None where its lines have to be looked at all the same."""
         if self.whole is not None:
             return self.whole
-        cut, end, body = self._cut, matched.end() - len(END_OF_HEAD), self.body
+        cut, body = self._cut, self.body
         if self.length >= 0:
             length = self.content_length(matched.groups())
             if length == NO_LENGTH:

@@ -71,11 +71,12 @@ class AnswerScanner:
         if method != b"HEAD":
             layouts = self._layouts
             matched = layouts.match(data, start) or layouts.find(data, start)
-            if matched is not None and matched.end() - start <= limits.head:
+            if matched is not None:
                 layout: AnswerLayout = layouts.usual
-                head = layout.head(data, start, matched, method)
+                end = matched.end() - 4
+                head = layout.head(data, start, end, matched, method) if end - start <= limits.head else None
                 if head is not None:
-                    return head, matched.end()
+                    return head, end + 4
         end = head_end(data, start, seen, limits)
         return (None, -1) if end < 0 else (self._read(data[start:end], method), end + 4)
 

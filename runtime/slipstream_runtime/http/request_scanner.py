@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from typing import Final
 
 from slipstream_runtime.cores.fields import Lines
@@ -24,7 +24,7 @@ from slipstream_runtime.http.fields import (
     parse_field,
 )
 from slipstream_runtime.http.framing import NO_BODY, declared_body
-from slipstream_runtime.http.heads import END_OF_HEAD, Limits, head_end
+from slipstream_runtime.http.heads import Limits, head_end
 from slipstream_runtime.http.layout import NO_LENGTH, Layouts, drawn
 from slipstream_runtime.http.request import NO_TIMEOUT, RequestHead
 from slipstream_runtime.http.request_layout import RequestLayout
@@ -74,9 +74,10 @@ class RequestScanner:
         layouts = self._layouts
         matched = layouts.match(data, start) or layouts.find(data, start)
         if matched is not None:
-            head = self._laid_out(data, start, matched, limits)
+            end = matched.end() - 4
+            head = self._laid_out(data, start, end, matched.groups(), limits) if end - start <= limits.head else None
             if head is not None:
-                return head, matched.end()
+                return head, end + 4
         end = head_end(data, start, seen, limits)
         return (None, -1) if end < 0 else (self._read(data[start:end], limits), end + 4)
 
@@ -105,13 +106,11 @@ class RequestScanner:
                     head.timeout_ms = _timeout(head.timeout_ms, field)
         return head
 
-    def _laid_out(self, data: bytes, start: int, matched: re.Match[bytes], limits: Limits) -> RequestHead | None:
-        """Of a head that the usual layout matches; None where its lines have to be looked at all the same."""
+    def _laid_out(self, data: bytes, start: int, end: int, values: Sequence[bytes], limits: Limits) -> RequestHead | None:
+        """Of a head in data[start:end] with the usual layout; None where its lines have to be looked at all the same."""
         layout: RequestLayout = self._layouts.usual
-        end = matched.end() - len(END_OF_HEAD)
-        if end - start > limits.head or layout.lines > limits.fields:
+        if layout.lines > limits.fields:
             return None
-        values = matched.groups()
         line = self._lines.get(values[0]) or self.line(values[0], limits)
         body, host, login = layout.body, layout.host, layout.login
         if layout.length >= 0:

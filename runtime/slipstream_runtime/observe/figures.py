@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from typing import Final
 
-from slipstream_runtime.cores.buckets import bucket, empty
+from slipstream_runtime.cores.buckets import BOUNDS, empty
 
 MAX_OPERATIONS: Final = 64  # of a pool that are told apart: about 20 series each; those beyond are one, called OTHER
 OTHER: Final = "other"
@@ -63,5 +64,5 @@ class PoolFigures:
     def observe(self, operation: str, seconds: float) -> None:
         """One request that no store answered at once has its answer, whoever gave it."""
         figures = self.operations.get(operation) or self.of(operation)
-        figures.buckets[bucket(seconds)] += 1
+        figures.buckets[bisect_left(BOUNDS, seconds)] += 1  # as `bucket`; a call costs more
         figures.seconds += seconds
