@@ -94,7 +94,7 @@ class CachedExchange(Exchange):
         else:
             self._collector = Collector(self._store, storing, head)
             self._collect(body, complete, now)
-        self._relay(head, self.cache_line(self._detail, stored=complete and not self._detail), body, complete, now)
+        self._relay(head, self.cache_line(self._detail, complete and not self._detail), body, complete, now)
 
     def cache_line(self, detail: str, stored: bool = False) -> bytes:
         """`stored` can only be promised once it is."""
