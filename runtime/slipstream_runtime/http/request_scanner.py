@@ -72,7 +72,8 @@ class RequestScanner:
                 end, first, block, lines, present, body = found
                 return self._unread(first, block, lines, present, body, limits), end + 4
         layouts = self._layouts
-        matched = layouts.match(data, start) or layouts.find(data, start)
+        # What came in pieces is read, not compared at each piece anew: that would take time with the square of its length.
+        matched = None if seen > start else layouts.match(data, start) or layouts.find(data, start)
         if matched is not None:
             end = matched.end() - 4
             head = self._laid_out(data, start, end, matched.groups(), limits) if end - start <= limits.head else None

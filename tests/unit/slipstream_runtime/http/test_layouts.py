@@ -155,6 +155,21 @@ def test_what_the_same_lines_ask_of_a_cache_is_found_out_once() -> None:
     assert ask(0, b"X-Session-Id: a", b"Content-Length: 1").bypass == "body"
 
 
+def test_a_head_in_pieces_is_compared_once() -> None:
+    """A slow sender doesn't make us look at what it sent again and again."""
+    for scanner, block in ((requests(), REQUEST % (1, b" a", b"s")), (answers(), ANSWER % (b"m", b"1"))):
+        looks: list[int] = []
+
+        def looking(data: bytes, at: int, looks: list[int] = looks) -> None:
+            looks.append(at)
+
+        scanner._layouts.match = looking
+        for size in range(1, len(block)):
+            taken = scanner.take(block[:size], 0, size - 1, scanner.limits if isinstance(scanner, RequestScanner) else b"GET")
+            assert taken == (None, -1)
+        assert looks == [0]
+
+
 def test_credentials_are_values_and_retained_nowhere() -> None:
     """Not even that of the first caller."""
     scanner = RequestScanner(scan=None)
