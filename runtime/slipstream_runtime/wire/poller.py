@@ -82,7 +82,7 @@ class Poller:
         return bool(events or more)
 
     def _read(self, events: list[tuple[int, int]]) -> None:
-        """What is ready. The ordinary short read is done here and not by the connection, as a call of it would cost a third as much again."""
+        """What is ready. The ordinary short read is done here, not by the connection: a call would cost a third as much again."""
         wires, usual = self._wires, self._usual
         for fd, what in events:
             wire = wires[fd]
