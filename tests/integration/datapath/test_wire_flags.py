@@ -71,8 +71,13 @@ def test_what_a_connection_says_of_itself_is_true(ends: bool) -> None:
                 true_of(transport)
                 act(chance.choice(wires), chance, ends)
 
+            def reads(transport: Wire, turns: Turns = turns, any_acts: Any = any_acts, wires: list[Wire] = wires) -> None:
+                any_acts(transport)
+                for wire in wires:
+                    assert turns.poller.dirty.count(wire) == wire.in_dirty + (wire.piece is not None)
+
             for seen in turns.seen:
-                seen.react.update(data=any_acts, pause=any_acts, resume=any_acts, eof=any_acts)
+                seen.react.update(data=reads, pause=any_acts, resume=any_acts, eof=any_acts)
             for _ in range(100):
                 act(chance.choice(wires), chance, ends)
                 peer_acts(chance.choice(turns.peers), chance, ends)
