@@ -5,6 +5,7 @@ from __future__ import annotations
 from slipstream_runtime.wire._wire import Poller
 from slipstream_runtime.wire.wires import POLLER, PollerWires, Wires
 from tests.fakes.poller_conformance import PollerConformance
+from tests.fakes.turn_conformance import TurnConformance
 from tests.fakes.wires_conformance import WiresConformance
 
 
@@ -22,3 +23,7 @@ class TestPollerInC(PollerConformance):
 
 def test_it_is_what_the_proxy_takes() -> None:
     assert POLLER is Poller
+
+
+class TestTurnsInC(TurnConformance):
+    kind = Poller

@@ -5,6 +5,7 @@ from __future__ import annotations
 from slipstream_runtime.wire.poller import Poller
 from slipstream_runtime.wire.wires import LoopWires, PollerWires, Wires
 from tests.fakes.poller_conformance import PollerConformance
+from tests.fakes.turn_conformance import TurnConformance
 from tests.fakes.wires_conformance import WiresConformance
 
 
@@ -21,4 +22,8 @@ class TestPythonWires(WiresConformance):
 
 
 class TestPythonPoller(PollerConformance):
+    kind = Poller
+
+
+class TestPythonTurns(TurnConformance):
     kind = Poller
