@@ -87,11 +87,12 @@ def request_facts(head: RequestHead, read: bool) -> tuple[Any, ...]:
     return (*plain, again, sent, keys)
 
 
-ASKED = ("bypass", "credential", "key", "limited", "max_age", "min_fresh", "only_if_cached", "partition", "refresh")
+ASKED = ("bypass", "conditional", "credential", "key", "only_if_cached", "partition", "refresh")
+BOUNDS = ("max_age", "min_fresh", "max_stale")
 
 
 def key_facts(request: CacheRequest) -> tuple[Any, ...]:
-    return tuple(getattr(request, name) for name in ASKED)
+    return (*(getattr(request, name) for name in ASKED), *(getattr(request.bounds, name) for name in BOUNDS))
 
 
 def answer_facts(head: AnswerHead) -> tuple[Any, ...]:

@@ -115,8 +115,9 @@ class Play:
             self.check_stale(own[0].response.headers["cache-control"], entry, request, decision)
         elif served:
             late, old = self.now - entry.expires, entry.age_at(self.now)
-            assert request.limited, ("only it serves", asked, own)
-            assert request.max_age == 0 or 0 < request.max_age < old or -late <= request.min_fresh, ("only it serves", asked, own)
+            least, most = request.bounds.min_fresh, request.bounds.max_age
+            assert least > 0 or most >= 0, ("only it serves", asked, own)
+            assert most == 0 or 0 < most < old or -late <= least, ("only it serves", asked, own)
             self.reasons.add("limits of the request")
         return state
 
@@ -125,11 +126,11 @@ class Play:
         late = self.now - entry.expires
         assert late >= 0
         assert not request.refresh
-        assert request.max_age < 0 or entry.age_at(self.now) <= request.max_age
+        assert request.bounds.max_age < 0 or entry.age_at(self.now) <= request.bounds.max_age
         assert "revalidate" not in control.replace("stale-while-revalidate", "")
         assert "s-maxage" not in control
         if decision == reusing.STALE:
-            assert late <= request.max_stale
+            assert late <= request.bounds.max_stale
             self.reasons.add("stale: asked for")
         else:
             assert late < 15

@@ -86,7 +86,7 @@ class Head:
 
 class Asked(Head):
     """A request's. Where `known` isn't None, `fields` are its fields and one for each of its names, with `values` (blanks around them and
-    all); no name is there twice among these, or among both."""
+    all, but no other controls than tabs); no name is there twice among these, or among both."""
 
     __slots__ = ("known", "values")
 

@@ -26,7 +26,8 @@ NEGATIVE: Final = frozenset((404, 410))  # "there is no such thing": an answer l
 
 
 class Storing:
-    """The judgement on one answer: with `detail` it isn't stored, and `detail` says why (a token for Cache-Status)."""
+    """The judgement on one answer: with `detail` it isn't stored, and `detail` says why (a token for Cache-Status). Then the rest is
+    meaningless, and nobody changes it: there is one refusal for each reason."""
 
     __slots__ = ("age", "asker", "confirm", "detail", "grace", "received", "ttl")
 
@@ -40,10 +41,13 @@ class Storing:
         self.asker = asker  # in Shadow: a hash of who asked, never an identity
 
 
-class Told:
-    """What an answer's lines say of storing it; made once for all answers that say the same."""
+_NONE: Final = Storing("", 0.0)
 
-    __slots__ = ("directives", "governed", "lines", "validator", "what")
+
+class Told:
+    """What an answer's lines say of storing it; made once for all answers that say the same. So is the judgement, where they forbid it."""
+
+    __slots__ = ("directives", "governed", "lines", "refusal", "refused", "silent", "validator", "what")
 
     def __init__(self, fields: Sequence[HeaderField]) -> None:
         self.lines: list[HeaderField] = []  # how long it lives
@@ -60,9 +64,21 @@ class Told:
             elif name in _WHAT_IT_IS:
                 self.what.append(field)
         self.directives: Directives = directives_of(self.lines)
+        self.silent = not (self.governed or self.what)  # nothing that may forbid it
+        self.refused: int = 0  # what `refusal` was for, the last time that there was one
+        self.refusal: Storing = _NONE
 
 
 NOTHING: Final = Told(())
+_refusals: Final[dict[str, Storing]] = {}  # by reason, of which there are few
+
+
+def _refused(detail: str) -> Storing:
+    """The one of this reason."""
+    refusal = _refusals.get(detail)
+    if refusal is None:
+        refusal = _refusals[detail] = Storing(detail, 0.0)
+    return refusal
 
 
 def judge(
@@ -70,34 +86,40 @@ def judge(
 ) -> Storing:
     """Whether an answer (head received at `now`, `delay` seconds after the request was sent) may be stored under `plan`."""
     if request.bypass:
-        return Storing(request.bypass, now)
-    negative = status in NEGATIVE and plan.negative_ttl > 0.0
-    if status != 200 and not negative:
-        return Storing("status", now)
+        return _refused(request.bypass)
+    negative = status != 200
+    if negative and not (status in NEGATIVE and plan.negative_ttl > 0.0):
+        return _refused("status")
     if delay < plan.min_latency:
-        return Storing("fast", now)
+        return _refused("fast")
     told = fields if isinstance(fields, Told) else Told(fields)
-    for field in told.what:
-        if field.name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value)):
-            return Storing(field.name.decode("ascii"), now)
-    directives: Directives | None = None
-    confirmable = False
-    validator = told.validator
-    if plan.honor and (told.governed or request.credential):
-        directives = told.directives
-        confirmable = validator and not (negative or request.credential)
-        why = _forbidden(directives, plan.interest.shared, request.credential, confirmable)
+    credential, validator = request.credential, told.validator
+    confirmable = validator and not (negative or credential)
+    if credential or not told.silent:
+        asked = plan.number + (2 if negative else 0) + (1 if credential else 0)  # all that the lines' refusal depends on
+        if told.refused == asked:
+            return told.refusal
+        why = _refuses(plan, told, credential, confirmable)
         if why:
-            return Storing(why, now)
+            told.refused, told.refusal = asked, _refused(why)
+            return told.refusal
     ttl = plan.negative_ttl if negative else plan.ttl
     if plan.jitter:
         ttl *= 1.0 - plan.jitter * plan.cache.random()  # shorter only: neither policy nor upstream allowed more
     storing = Storing("", now, ttl, delay, plan.grace.kept if validator else plan.grace.plain, request.asker)
-    if directives is not None:
-        _honour(plan, directives, told.lines, storing, validator, confirmable)
+    if plan.honor and told.governed:
+        _honour(plan, told.directives, told.lines, storing, validator, confirmable)
     if negative:
         storing.grace = NONE  # "not found" stands in for nothing
     return storing
+
+
+def _refuses(plan: CachePlan, told: Told, credential: bool, confirmable: bool) -> str:
+    """Why the lines alone forbid storing it, empty where they don't."""
+    for field in told.what:
+        if field.name != b"vary" or not plan.interest.covered.issuperset(split_list(field.value)):
+            return field.name.decode("ascii")
+    return _forbidden(told.directives, plan.interest.shared, credential, confirmable) if plan.honor else ""
 
 
 def _honour(

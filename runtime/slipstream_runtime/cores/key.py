@@ -2,7 +2,7 @@
 lines what those have in common that come again and again.
 
 The key is a keyed hash over length-delimited fields, so no two requests that differ in one of them share it, and nobody outside the
-process can search for a collision (`secret`)."""
+process can search for a collision (`secret`). What doesn't depend on a request is prepared: this is on the way of all of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from slipstream_runtime.cores.directives import directives_of
-from slipstream_runtime.cores.fields import Asked, HeaderField, Known
+from slipstream_runtime.cores.fields import Asked, HeaderField, Known, Lines
 from slipstream_runtime.cores.identity import (
     CONDITIONAL,
     CONTROL,
@@ -26,6 +26,7 @@ from slipstream_runtime.cores.identity import (
 )
 
 KEY_BYTES: Final = 16
+SECRET_BYTES: Final = 32  # of a rule's own secret, which keys its keys
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 _TOLD: Final = CREDENTIAL | VALIDATING | CONTROL
 NO_LIMIT: Final = -1
@@ -34,14 +35,28 @@ _MARKER: Final = b"\xff\xff"  # never mixes with answers to requests without a c
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _FEW: Final = 1024
 _LENGTHS: Final = [size.to_bytes(4, "big") for size in range(_FEW)]
-_METHODS: Final = {method: _LENGTHS[len(method)] + method for method in (b"GET", b"POST")}
+_GET: Final = b"GET"
+
+
+class Bounds:
+    """Which answers will do, where a request says so; nobody changes one."""
+
+    __slots__ = ("max_age", "max_stale", "min_fresh")
+
+    def __init__(self, max_age: int = NO_LIMIT, min_fresh: int = 0, max_stale: int = NO_LIMIT) -> None:
+        self.max_age = max_age  # seconds; an older answer won't do
+        self.min_fresh = min_fresh  # seconds for which the answer must stay fresh
+        self.max_stale = max_stale  # seconds after its time for which an answer will do
+
+
+UNBOUNDED: Final = Bounds()
 
 
 class CacheRequest:
-    """What one request asks of the cache. With `bypass` it goes past the cache, and the rest is meaningless."""
+    """What one request asks of the cache. With `bypass` it goes past the cache, and the rest is meaningless. There is one for each request,
+    so what few say is apart."""
 
-    __slots__ = ("asker", "bypass", "conditional", "credential", "fixed", "key", "limited", "max_age", "max_stale", "min_fresh",
-                 "only_if_cached", "partition", "refresh")  # fmt: skip
+    __slots__ = ("asker", "bounds", "bypass", "conditional", "credential", "fixed", "key", "only_if_cached", "partition", "refresh")
 
     def __init__(self, key: bytes, partition: int, bypass: str = "") -> None:
         self.key = key
@@ -51,61 +66,107 @@ class CacheRequest:
         self.conditional: bool = False  # it has If-None-Match or If-Modified-Since
         self.refresh: bool = False  # must be answered by the upstream; the answer may be stored
         self.only_if_cached: bool = False  # 504 rather than the upstream
-        self.max_age: int = NO_LIMIT  # seconds; an older answer won't do
-        self.limited: bool = False  # it sets max-age or min-fresh: ask Entry.satisfies
-        self.min_fresh: int = 0  # seconds for which the answer must stay fresh
-        self.max_stale: int = NO_LIMIT  # seconds after its time for which an answer will do
+        self.bounds: Bounds = UNBOUNDED
         self.asker: int = 0  # in Shadow: a hash of who asks
         self.fixed: bool = False  # the same for all heads with the same known lines
 
 
 class Gathered:
-    """What some lines are to one rule: parts of the key by number of a name, flags, the partition, whether some identity isn't empty.
+    """What some lines are to one rule: parts of the key by number of a name, flags, the partition, whether some identity isn't empty."""
 
-    `more`: of names whose values differ, which of them matter, and how; what belongs to the key is between one part and the next."""
-
-    __slots__ = ("flags", "identified", "more", "partition", "parts")
+    __slots__ = ("flags", "identified", "partition", "parts")
 
     def __init__(self, parts: list[bytes], flags: int, partition: int, identified: bool) -> None:
         self.parts = parts
         self.flags = flags
         self.partition = partition
         self.identified = identified
-        self.more: list[tuple[int, int]] = []
+
+
+class Usual:
+    """The same of lines that come again and again, with others of which only the values differ: all that doesn't depend on these."""
+
+    __slots__ = ("fixed", "flags", "identified", "keyed", "partition", "passes", "told", "whole")
+
+    def __init__(self, known: Gathered, others: list[tuple[int, int, int]]) -> None:
+        """`others`: those that matter, by number, each with its place among the values and what it means."""
+        parts = known.parts
+        self.flags = known.flags
+        self.partition = known.partition
+        self.identified = known.identified
+        self.whole = [b"", b""]  # what is hashed, where b"" stands for what isn't known yet: length of the target, target, parts of the key
+        self.keyed: list[tuple[int, int, bytes, bool]] = []  # where the value is, where it goes, its number, it is an identity
+        start = 0
+        for number, at, code in others:  # none of these numbers is a fixed line's; what isn't keyed has none
+            self.flags |= code
+            if code & KEYED:
+                self.whole += (b"".join(parts[start:number]), b"")
+                self.keyed.append((at, len(self.whole) - 1, number.to_bytes(2, "big"), code & PARTITION != 0))
+                start = number
+        self.whole.append(b"".join(parts[start:]) + (_MARKER if self.flags & CREDENTIAL else b""))
+        self.fixed = not others
+        self.passes: bool = self.flags & _PAST != 0
+        self.told: bool = self.flags & _TOLD != 0 or self.fixed  # there is more to say than whose and which it is
 
 
 class KeyReader:
     """Reads requests for one cache rule."""
 
-    __slots__ = ("_base", "_by_name", "_known", "_nothing", "_numbers", "_prefix", "_rule", "_secret", "_whole_target", "interest")
+    __slots__ = ("_base", "_by_name", "_get", "_known", "_rule", "_secret", "_whole_target", "interest")
 
     def __init__(self, identity: bytes, interest: Interest, whole_target: bool, secret: bytes) -> None:
         self.interest = interest
         self._by_name: dict[bytes, int] = interest.by_name
-        self._nothing = Gathered([b""] * (len(interest.keyed) + 1), 0, 0, interest.shared)
-        self._numbers: list[bytes] = [number.to_bytes(2, "big") for number in range(len(interest.keyed) + 1)]
-        self._known: dict[Known, Gathered] = {}
+        self._known: dict[Known, Usual] = {}
         self._rule: Any = None  # the same as unread lines want it
         self._whole_target: bool = whole_target
-        self._secret = secret
-        self._prefix = b"%d:%b" % (len(identity), identity)
-        self._base = hashlib.blake2b(self._prefix, digest_size=KEY_BYTES, key=secret)
+        # Of the rule alone, so that what is hashed for a request needn't begin with the rule.
+        self._secret: bytes = hashlib.blake2b(identity, digest_size=SECRET_BYTES, key=secret).digest()
+        self._base = hashlib.blake2b(digest_size=KEY_BYTES, key=self._secret)
+        self._get = self._begun(_GET)
 
     def read_head(self, method: bytes, target: bytes, head: Asked, has_body: bool) -> CacheRequest:
         """As `read`, of a head whose lines may be unread."""
-        lines = head.lines
-        if lines is None:
-            known = head.known
-            if known is None:
+        known = head.known
+        if known is None:
+            if head.lines is None:
                 return self.read(method, target, head.fields, has_body)
-            found = self._known.get(known) or self._remember(known)
-            if found.more:
-                return self._request(method, target, self._fill(found, head.values), head, has_body)
-            request = self._request(method, target, found, head, has_body)
-            request.fixed = True
+            return self._unread(method, target, head, head.lines, has_body)
+        try:
+            usual = self._known[known]
+        except KeyError:
+            usual = self._remember(known)
+        partition, identified = usual.partition, usual.identified  # as `_gather` from here, with no object and no call for a value
+        values, whole = head.values, usual.whole.copy()
+        for at, place, number, own in usual.keyed:
+            value = values[at].strip()
+            size = len(value)
+            part = whole[place] = number + (_LENGTHS[size] if size < _FEW else _length(value)) + value
+            if own:
+                partition ^= hash(part)
+                if value:
+                    identified = True
+        if usual.passes or has_body or not identified:
+            request = CacheRequest(b"", partition & PARTITION_BITS, _reason(usual.flags, identified, has_body))
+            request.fixed = usual.fixed
             return request
+        if not self._whole_target:
+            target = target.partition(b"?")[0]
+        size = len(target)
+        whole[0] = _LENGTHS[size] if size < _FEW else _length(target)
+        whole[1] = target
+        hasher = self._get.copy() if method == _GET else self._begun(method)
+        hasher.update(b"".join(whole))
+        request = CacheRequest(hasher.digest(), partition & PARTITION_BITS)
+        if usual.told:
+            _told(request, usual.flags, head.fields)
+            request.fixed = usual.fixed
+        return request
+
+    def _unread(self, method: bytes, target: bytes, head: Asked, lines: Lines, has_body: bool) -> CacheRequest:
+        """As `read`, by who scanned them."""
         if self._rule is None:
-            self._rule = lines.rule(self._by_name, self._secret, self._prefix)
+            self._rule = lines.rule(self._by_name, self._secret, b"")
         flags, partition, named, key = lines.gather(self._rule, method, target if self._whole_target else target.partition(b"?")[0])
         identified = self.interest.shared or named
         if flags & _PAST or not identified or has_body:
@@ -117,73 +178,49 @@ class KeyReader:
 
     def read(self, method: bytes, target: bytes, fields: Sequence[HeaderField], has_body: bool = False) -> CacheRequest:
         """What the request asks. `target` is path and query as they go upstream."""
-        return self._request(method, target, self._gather(self._coded(fields), self._nothing), fields, has_body)
-
-    def _coded(self, fields: Sequence[HeaderField]) -> list[tuple[int, bytes]]:
-        """Those that matter: what they mean, and their values."""
-        by_name = self._by_name
-        return [(by_name[field.name], field.value) for field in fields if field.name in by_name]
-
-    def _remember(self, known: Known) -> Gathered:
-        if len(self._known) >= MAX_KNOWN:
-            self._known.clear()
-        found = self._known[known] = self._gather(self._coded(known.fields), self._nothing)
-        by_name, parts = self._by_name, found.parts
-        more = sorted((by_name[name] >> FLAGS, at, by_name[name]) for at, name in enumerate(known.names) if name in by_name)
-        ends = [*(number for number, _, _ in more), len(parts)]  # none of these numbers is a fixed line's; what isn't keyed has none
-        found.parts = [b"".join(parts[start:end]) for start, end in zip([0, *ends], ends, strict=False)]
-        found.more = [(at, code) for _, at, code in more]
-        return found
-
-    def _fill(self, known: Gathered, values: Sequence[bytes]) -> Gathered:
-        """With the values that differ, which are of names that aren't known to occur otherwise."""
-        flags, partition, identified = known.flags, known.partition, known.identified
-        parts = [known.parts[0]]
-        for number, (at, code) in enumerate(known.more, 1):
-            flags |= code
-            if code & KEYED:
-                value = values[at].strip(b" \t")
-                part = self._numbers[code >> FLAGS] + _length(value) + value
-                parts.append(part)
-                if code & PARTITION:
-                    partition ^= hash(part) & PARTITION_BITS
-                    if value:
-                        identified = True
-            parts.append(known.parts[number])
-        return Gathered(parts, flags, partition, identified)
-
-    def _gather(self, coded: list[tuple[int, bytes]], before: Gathered) -> Gathered:
-        """What they are after what was there before. Absent adds nothing, empty does, repetitions keep their order."""
-        parts, flags, partition, identified = before.parts.copy(), before.flags, before.partition, before.identified
-        numbers = self._numbers
-        for code, value in coded:
-            flags |= code
-            if code & KEYED:
-                size = len(value)
-                number = code >> FLAGS
-                part = numbers[number] + (_LENGTHS[size] if size < _FEW else _length(value)) + value
-                parts[number] += part
-                if code & PARTITION:
-                    partition ^= hash(part) & PARTITION_BITS  # in any order, as the key
-                    if value:
-                        identified = True
-        return Gathered(parts, flags, partition, identified)
-
-    def _request(self, method: bytes, target: bytes, found: Gathered, of: Asked | Sequence[HeaderField], has_body: bool) -> CacheRequest:
+        found = self._gather(fields)
         flags, identified = found.flags, found.identified
         if flags & _PAST or not identified or has_body:
             return CacheRequest(b"", found.partition, _reason(flags, identified, has_body))
         if not self._whole_target:
             target = target.partition(b"?")[0]
-        size = len(target)
-        start = _METHODS.get(method) or _length(method) + method
-        whole = (start, _LENGTHS[size] if size < _FEW else _length(target), target, *found.parts)
-        hasher = self._base.copy()
-        hasher.update(b"".join((*whole, _MARKER) if flags & CREDENTIAL else whole))
+        hasher = self._begun(method)
+        hasher.update(b"".join((_length(target), target, *found.parts, _MARKER if flags & CREDENTIAL else b"")))
         request = CacheRequest(hasher.digest(), found.partition)
         if flags & _TOLD:
-            _told(request, flags, of.fields if isinstance(of, Asked) else of)
+            _told(request, flags, fields)
         return request
+
+    def _gather(self, fields: Sequence[HeaderField]) -> Gathered:
+        """Absent adds nothing, empty does, repetitions keep their order."""
+        parts = [b""] * (len(self.interest.keyed) + 1)
+        flags, partition, identified, by_name = 0, 0, self.interest.shared, self._by_name
+        for field in fields:
+            code = by_name.get(field.name, 0)
+            flags |= code
+            if code & KEYED:
+                number = code >> FLAGS
+                part = number.to_bytes(2, "big") + _length(field.value) + field.value
+                parts[number] += part
+                if code & PARTITION:
+                    partition ^= hash(part) & PARTITION_BITS  # in any order, as the key
+                    if field.value:
+                        identified = True
+        return Gathered(parts, flags, partition, identified)
+
+    def _remember(self, known: Known) -> Usual:
+        if len(self._known) >= MAX_KNOWN:
+            self._known.clear()
+        by_name = self._by_name
+        others = sorted((by_name[name] >> FLAGS, at, by_name[name]) for at, name in enumerate(known.names) if name in by_name)
+        usual = self._known[known] = Usual(self._gather(known.fields), others)
+        return usual
+
+    def _begun(self, method: bytes) -> Any:
+        """The hash of a key, to be told all but the method."""
+        hasher = self._base.copy()
+        hasher.update(_length(method) + method)
+        return hasher
 
 
 def _told(request: CacheRequest, flags: int, fields: Sequence[HeaderField]) -> None:
@@ -223,9 +260,7 @@ def _control(request: CacheRequest, fields: Sequence[HeaderField]) -> None:
     else:
         request.refresh = any(field.name == b"pragma" and b"no-cache" in field.value.lower() for field in fields)
     max_age = directives.seconds(b"max-age")
-    request.max_age = NO_LIMIT if max_age is None else max_age
     request.refresh = request.refresh or max_age == 0
-    request.min_fresh = directives.seconds(b"min-fresh") or 0
-    request.limited = max_age is not None or request.min_fresh > 0
-    request.max_stale = directives.limit(b"max-stale")
     request.only_if_cached = b"only-if-cached" in directives
+    oldest = NO_LIMIT if max_age is None else max_age
+    request.bounds = Bounds(oldest, directives.seconds(b"min-fresh") or 0, directives.limit(b"max-stale"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Final
 
 from slipstream_api import config
@@ -92,6 +93,9 @@ def _by_tag(pool: config.Pool) -> dict[str, bytes]:
     return {tag: config.canonical(matches) for tag, matches in by_tag.items()}
 
 
+_numbers: Final = count(4, 4)
+
+
 class CachePlan:
     """One cache rule of one pool. `identity` covers what makes stored answers interchangeable; lives and modes may change under them."""
 
@@ -108,6 +112,7 @@ class CachePlan:
         "min_latency",
         "name",
         "negative_ttl",
+        "number",
         "reader",
         "rule",
         "scope",
@@ -118,6 +123,7 @@ class CachePlan:
 
     def __init__(self, pool: config.Pool, rule: config.CacheRule, cache: PoolCache) -> None:
         self.rule = rule
+        self.number: int = next(_numbers)  # nobody else's, for who remembers it without keeping it; a multiple of four
         self.name: str = rule.name
         self.store: str = rule.store
         self.cache = cache

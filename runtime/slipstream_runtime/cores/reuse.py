@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from slipstream_runtime.cores.key import CacheRequest
+from slipstream_runtime.cores.key import UNBOUNDED, CacheRequest
 from slipstream_runtime.cores.store import Entry
 
 SERVE: Final = 0  # it is fresh, and all that the request wants
@@ -17,13 +17,13 @@ FETCH: Final = 4  # it is of no use
 def reuse(entry: Entry, request: CacheRequest, now: float) -> int:
     """Of an entry that is retained (Store.get_stale)."""
     if not request.refresh:
-        late = now - entry.expires
+        late, bounds = now - entry.expires, request.bounds
         if late < 0:
-            if not request.limited or entry.satisfies(request.max_age, request.min_fresh, now):
+            if bounds is UNBOUNDED or entry.satisfies(bounds.max_age, bounds.min_fresh, now):
                 return SERVE
-        elif not request.min_fresh and (request.max_age < 0 or entry.age_at(now) <= request.max_age):
+        elif not bounds.min_fresh and (bounds.max_age < 0 or entry.age_at(now) <= bounds.max_age):
             if late < entry.grace.revalidate:
                 return REFRESH
-            if late <= request.max_stale and not entry.grace.strict:
+            if late <= bounds.max_stale and not entry.grace.strict:
                 return STALE
     return VALIDATE if entry.grace.keep else FETCH

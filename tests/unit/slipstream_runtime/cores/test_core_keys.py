@@ -7,7 +7,7 @@ import pytest
 from slipstream_api import config
 from slipstream_runtime.cores.fields import PlainField
 from slipstream_runtime.cores.identity import ALWAYS_KEYED
-from slipstream_runtime.cores.key import NO_LIMIT, CacheRequest
+from slipstream_runtime.cores.key import NO_LIMIT, UNBOUNDED, CacheRequest
 from tests.fakes.cores import Cached, a_cache_rule, lines
 
 PER_CALLER = config.Partition(type="PerCaller")
@@ -119,7 +119,7 @@ def test_a_condition_that_a_stored_answer_can_answer_is_no_part_of_the_key(name:
 @pytest.mark.parametrize(("value", "seconds"), [("", -1), ("max-stale", 1 << 31), ("max-stale=5", 5), ("max-stale=soon", 0)])
 def test_what_a_request_takes_after_its_time(value: str, seconds: int) -> None:
     """RFC 9111 §5.2.1.2: without an argument, however old; what can't be read is no permission."""
-    assert read(lines(x_session_id="s", cache_control=value)).max_stale == seconds
+    assert read(lines(x_session_id="s", cache_control=value)).bounds.max_stale == seconds
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,7 @@ def test_a_get_with_a_body_goes_past_the_cache() -> None:
 def test_the_callers_own_cache_control_is_honoured(value: str, expected: tuple[bool, int, int, bool]) -> None:
     """RFC 9111 §5.2.1; max-stale is allowed to be ignored."""
     request = read(lines(x_session_id="s", cache_control=value))
-    assert (request.refresh, request.max_age, request.min_fresh, request.only_if_cached) == expected
-    assert request.limited == (request.max_age >= 0 or request.min_fresh > 0)
+    assert (request.refresh, request.bounds.max_age, request.bounds.min_fresh, request.only_if_cached) == expected
 
 
 def test_no_store_goes_past_the_cache_and_pragma_counts_only_alone() -> None:
@@ -171,14 +170,9 @@ def test_no_store_goes_past_the_cache_and_pragma_counts_only_alone() -> None:
 def test_an_ordinary_request_asks_for_nothing_special() -> None:
     """Negative control of all of the above."""
     request = read(lines(x_session_id="s", user_agent="x"))
-    assert (request.bypass, request.credential, request.refresh, request.only_if_cached, request.limited) == (
-        "",
-        False,
-        False,
-        False,
-        False,
-    )
-    assert (request.max_age, request.min_fresh) == (NO_LIMIT, 0)
+    assert (request.bypass, request.credential, request.refresh, request.only_if_cached) == ("", False, False, False)
+    assert request.bounds is UNBOUNDED
+    assert (UNBOUNDED.max_age, UNBOUNDED.min_fresh, UNBOUNDED.max_stale) == (NO_LIMIT, 0, NO_LIMIT)
 
 
 def test_what_makes_answers_interchangeable_is_part_of_the_key_lives_are_not() -> None:
