@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipstream_runtime.http import answer, chunks, fields, request
+from slipstream_runtime.http import answer_scanner, chunks, fields, request_scanner
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.fields import LengthField
 from slipstream_runtime.http.framing import CHUNKED
@@ -68,8 +68,8 @@ def _lf_ends_a_line(self: Any, data: bytes, at: int) -> int:
 STRICT_FEED_LINE = chunks.ChunkDecoder._feed_line
 
 LENIENT: dict[str, list[tuple[Any, str, Any]]] = {
-    "length before chunked": [(request, "declared_body", _length_wins), (answer, "declared_body", _length_wins)],
-    "CR ends a head": [(request, "head_end", _any_end_of_line), (answer, "head_end", _any_end_of_line)],
+    "length before chunked": [(request_scanner, "declared_body", _length_wins), (answer_scanner, "declared_body", _length_wins)],
+    "CR ends a head": [(request_scanner, "head_end", _any_end_of_line), (answer_scanner, "head_end", _any_end_of_line)],
     "sizes as Python reads them": [(chunks, "chunk_size", _size_as_python_reads_it)],
     "anything behind a chunk": [(chunks.ChunkDecoder, "_feed_line", _two_bytes_end_a_chunk)],
     "LF in an extension ends it": [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slipstream_runtime.http import chunks, request
+from slipstream_runtime.http import chunks, request_scanner
 from slipstream_runtime.http.heads import END_OF_HEAD
 from tests.property.http_fuzz import fuzz_cases
 
@@ -21,7 +21,7 @@ def _forgets_where_it_was(data: bytes, start: int, seen: int, limits: Any) -> in
 
 @pytest.mark.parametrize(
     ("place", "name", "planted"),
-    [(request, "head_end", _forgets_where_it_was), (chunks, "chunk_size", lambda line: int(line or b"0", 16) % 4096)],
+    [(request_scanner, "head_end", _forgets_where_it_was), (chunks, "chunk_size", lambda line: int(line or b"0", 16) % 4096)],
     ids=["a cut end of a head is missed", "ValueError where MalformedError is due"],
 )
 def test_a_planted_fault_is_found(place: Any, name: str, planted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
