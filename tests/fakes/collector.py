@@ -8,14 +8,17 @@ from typing import Any, Self
 
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest, ExportTraceServiceResponse
 
+SERVER, CLIENT = 2, 3
+
 
 class Collected:
     """One span."""
 
     def __init__(self, span: Any, resource: dict[str, Any]) -> None:
         self.name: str = span.name
-        self.kind: int = span.kind  # 2: server
+        self.kind: int = span.kind  # SERVER or CLIENT
         self.trace, self.id, self.parent = span.trace_id.hex(), span.span_id.hex(), span.parent_span_id.hex()
+        self.began: int = span.start_time_unix_nano
         self.seconds = (span.end_time_unix_nano - span.start_time_unix_nano) / 1e9
         self.failed: bool = span.status.code == 2
         self.attributes = values(span.attributes)
@@ -64,6 +67,16 @@ class Collector:
         self._over.set()
         self._server.shutdown()
         self._server.server_close()
+
+    @property
+    def requests(self) -> list[Collected]:
+        """Spans of whole requests, as they ended."""
+        return [span for span in self.spans if span.kind == SERVER]
+
+    @property
+    def attempts(self) -> list[Collected]:
+        """Those of what was asked of an upstream."""
+        return [span for span in self.spans if span.kind == CLIENT]
 
     def _take(self, path: str, body: bytes) -> None:
         self.paths.append(path)

@@ -6,7 +6,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -28,6 +28,9 @@ from slipstream_api.config import (
 from slipstream_runtime.proxy.addresses import Resolver
 from slipstream_runtime.proxy.service import HttpService
 from slipstream_runtime.runtime import Runtime
+
+if TYPE_CHECKING:
+    from slipstream_runtime.observe.tracing import Tracing
 
 STORE = StoreConfig(name="s")
 
@@ -98,9 +101,11 @@ async def proxied(
     health: HealthCheck | None = None,
     resolver: Resolver | None = None,
     tls_folder: str = "",
+    tracing: Tracing | None = None,
 ) -> AsyncIterator[Proxied]:
     """`upstream`: instead of 127.0.0.1 in plain text."""
     runtime = Runtime(clock or MonotonicClock(), resolver, tls_folder)
+    runtime.context.tracing = tracing
     await runtime.start(None)
     found = Proxied(runtime, upstream_port, free_port())
     fields: dict[str, Any] = {"limits": limits or Limits(), "health_check": health}

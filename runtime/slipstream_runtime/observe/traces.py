@@ -33,6 +33,18 @@ class Answered(NamedTuple):
     reason: str
 
 
+class Attempted(NamedTuple):
+    """What is known of an attempt at the upstream when it begins."""
+
+    method: bytes
+    route: str  # the path as its rule has it; "*" or empty: no rule has it
+    tls: bool
+    host: str
+    port: int
+    peer: str  # the address; empty: there is no connection
+    resends: int  # attempts before this one
+
+
 def endpoint_of(text: str) -> str:
     """The URL that traces are sent to; raises TracesError. Without a path it is a collector's own, as OTEL_EXPORTER_OTLP_ENDPOINT is."""
     if not text:

@@ -1,4 +1,5 @@
-"""Spans by OpenTelemetry, one a request, exported by a thread of its own. Imported only where traces are on: it is an extra.
+"""Spans by OpenTelemetry, one a request and one an attempt at its upstream, exported by a thread of its own. Imported only where traces are
+on: it is an extra.
 
 A span says what was asked by the name of the operation, as the access log does: no path, no query, no header, nothing of the caller."""
 
@@ -19,11 +20,13 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.trace import SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from slipstream_runtime.observe.traces import Answered, Began
+from slipstream_runtime.observe.traces import Answered, Attempted, Began
 
 PROPAGATOR: Final = TraceContextTextMapPropagator()
 METHODS: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"))
 SERVER_ERROR: Final = 500
+CLIENT_ERROR: Final = 400  # what is an error to who asked, by the conventions
+SCRUBBED: Final = "/REDACTED"  # a path that no rule has, so that it may name whom the request is about
 
 
 class Tracing:
@@ -48,12 +51,9 @@ class Tracing:
         given = {"traceparent": (traceparent or b"").decode("latin-1"), "tracestate": (tracestate or b"").decode("latin-1")}
         parent = PROPAGATOR.extract(given, Context())
         continued = trace.get_current_span(parent).get_span_context().is_valid
-        verb = method.decode("ascii")
-        verb = verb if verb in METHODS else "_OTHER"
-        name = "HTTP" if verb == "_OTHER" else verb
-        span = self._tracer.start_span(name, parent, SpanKind.SERVER, {"http.request.method": verb}, start_time=self._wall())
-        own = span.get_span_context()
-        return Began(span, b"00-%032x-%016x-%02x" % (own.trace_id, own.span_id, own.trace_flags), continued)
+        verb = _verb(method)
+        span = self._tracer.start_span(_name(verb), parent, SpanKind.SERVER, {"http.request.method": verb}, start_time=self._wall())
+        return Began(span, _traceparent(span), continued)
 
     def end(self, began: Began, answered: Answered) -> None:
         """It has its answer, or never will."""
@@ -69,11 +69,70 @@ class Tracing:
                 span.set_status(Status(StatusCode.ERROR))
         span.end(self._wall())
 
+    def now(self) -> int:
+        """What a span may begin at."""
+        return self._wall()
+
+    def attempt(self, traceparent: bytes, told: Attempted, since: int = 0) -> Began | None:
+        """An attempt's span within the request's, from now or `since`, and what the upstream is to be told; None without a valid parent."""
+        parent = PROPAGATOR.extract({"traceparent": traceparent.decode("latin-1")}, Context())
+        if not trace.get_current_span(parent).get_span_context().is_valid:
+            return None
+        verb = _verb(told.method)
+        name = f"{_name(verb)} {told.route}" if told.route not in ("", "*") else _name(verb)
+        span = self._tracer.start_span(name, parent, SpanKind.CLIENT, _asked(verb, told), start_time=since or self._wall())
+        return Began(span, _traceparent(span), True)
+
+    def attempted(self, began: Began, status: int, error: str) -> None:
+        """It has its answer, or never will: `error` says why."""
+        span = began.span
+        if span.is_recording():
+            if status:
+                span.set_attribute("http.response.status_code", status)
+            kind = error or (str(status) if status >= CLIENT_ERROR else "")
+            if kind:
+                span.set_attribute("error.type", kind)
+                span.set_status(Status(StatusCode.ERROR))
+        span.end(self._wall())
+
     def close(self, timeout: float = 2.0) -> None:
         """Exports what waits, for at most `timeout` seconds: a collector that is gone holds up no shutdown."""
         closing = threading.Thread(target=self._provider.shutdown, name="traces-close", daemon=True)
         closing.start()
         closing.join(timeout)
+
+
+def _verb(method: bytes) -> str:
+    verb = method.decode("ascii")
+    return verb if verb in METHODS else "_OTHER"
+
+
+def _name(verb: str) -> str:
+    return "HTTP" if verb == "_OTHER" else verb
+
+
+def _traceparent(span: trace.Span) -> bytes:
+    own = span.get_span_context()
+    return b"00-%032x-%016x-%02x" % (own.trace_id, own.span_id, own.trace_flags)
+
+
+def _asked(verb: str, told: Attempted) -> dict[str, str | int]:
+    """By the semantic conventions of HTTP clients; the path in url.full is the rule's, or none."""
+    ruled = told.route not in ("", "*")
+    host = f"[{told.host}]" if ":" in told.host else told.host
+    found: dict[str, str | int] = {
+        "http.request.method": verb,
+        "server.address": told.host,
+        "server.port": told.port,
+        "url.full": f"{'https' if told.tls else 'http'}://{host}:{told.port}{told.route if ruled else SCRUBBED}",
+    }
+    if ruled:
+        found["url.template"] = told.route
+    if told.peer:
+        found |= {"network.peer.address": told.peer, "network.peer.port": told.port, "network.protocol.version": "1.1"}
+    if told.resends:
+        found["http.request.resend_count"] = told.resends
+    return found
 
 
 def _attributes(answered: Answered) -> dict[str, str | int]:

@@ -50,7 +50,7 @@ class Context:
         self.time: Callable[[], float] = clock.now  # the same, for what asks several times a request: no look-up of a method by name
         self.wires = make_wires()
         self.access: AccessLog | None = None  # set before the first listener opens; asked once a connection
-        self.tracing: Tracing | None = None  # as above
+        self.tracing: Tracing | None = None  # as above; and set before the first pool is made
         self.now = clock.now()  # of the last sweep: good enough for what is measured in seconds
         self.date = b""  # the header line of what we answer ourselves, renewed by the sweep
         self.requests = RequestScanner()

@@ -17,6 +17,7 @@ from slipstream_runtime.cores.refreshes import Refreshes
 from slipstream_runtime.cores.retry import RetryBudget
 from slipstream_runtime.cores.store import Store
 from slipstream_runtime.observe.figures import PoolFigures
+from slipstream_runtime.proxy.attempt_spans import TracedDriver
 from slipstream_runtime.proxy.batching import BatchedExchange, send
 from slipstream_runtime.proxy.caching import CachedExchange
 from slipstream_runtime.proxy.checks import Checker
@@ -46,7 +47,8 @@ class PoolState:
         self.figures = PoolFigures()
         self.tracker = Tracker()
         self.stores: dict[str, Store] = {}
-        self.driver = PoolDriver(config.name, config.upstream, config.limits, context, dialer, uniform)
+        driver = PoolDriver if context.tracing is None else TracedDriver
+        self.driver: PoolDriver = driver(config.name, config.upstream, config.limits, context, dialer, uniform)
         self.checker = Checker(config, context, dialer, uniform)
         self.retired = False
 

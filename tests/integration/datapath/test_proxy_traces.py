@@ -6,9 +6,6 @@ import asyncio
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
@@ -20,8 +17,9 @@ from slipstream_runtime.proxy.traced import TracedClient
 from slipstream_runtime.sidecar import traced as traced_by_sidecar
 from tests.fakes.collector import Collected, Collector
 from tests.fakes.loops import on_uvloop
-from tests.fakes.proxied import Proxied, cache_rule, free_port, proxied, until
+from tests.fakes.proxied import cache_rule, free_port, proxied, until
 from tests.fakes.raw_upstream import Connection, RawUpstream
+from tests.fakes.spans import field, traced
 
 TRACE, SPAN = b"4bf92f3577b34da6a3ce929d0e0e4736", b"00f067aa0ba902b7"
 PARENT = b"traceparent: 00-" + TRACE + b"-" + SPAN + b"-01\r\n"
@@ -36,25 +34,15 @@ async def tells(connection: Connection) -> None:
         connection.answer(head)
 
 
-def field(head: bytes, name: bytes) -> list[bytes]:
-    lines = [line.partition(b": ") for line in head.split(b"\r\n")[1:]]
-    return [value for spelt, _, value in lines if spelt.lower() == name]
-
-
-@asynccontextmanager
-async def traced(collector: Collector, port: int, **settings: Any) -> AsyncIterator[Proxied]:
-    """What ended is in the collector afterwards."""
-    tracing = to_collector(endpoint_of(collector.url), "agent")
-    assert tracing is not None
-    async with proxied(port, **settings) as proxy:
-        proxy.runtime.context.tracing = tracing
-        yield proxy
-    await asyncio.to_thread(tracing.close, 30.0)
-
-
 def only(collector: Collector) -> Collected:
-    assert len(collector.spans) == 1
-    return collector.spans[0]
+    assert len(collector.requests) == 1
+    return collector.requests[0]
+
+
+def asked(collector: Collector) -> bytes:
+    """The id of the only attempt, a child of the only request."""
+    assert [span.parent for span in collector.attempts] == [only(collector).id]
+    return collector.attempts[0].id.encode()
 
 
 @on_uvloop
@@ -66,7 +54,7 @@ async def test_a_request_is_a_span_between_its_caller_s_and_its_upstream_s() -> 
             found = await caller.ask(b"/c/s3cret?token=s3cret", PARENT + STATE + b"Authorization: s3cret\r\n")
             assert type(next(iter(proxy.runtime.context.clients))) is TracedClient
         span = only(collector)
-        assert field(found.body, b"traceparent") == [b"00-" + TRACE + b"-" + span.id.encode() + b"-01"]
+        assert field(found.body, b"traceparent") == [b"00-" + TRACE + b"-" + asked(collector) + b"-01"]
         assert field(found.body, b"tracestate") == [b"vendor=1"]
         assert (span.name, span.kind, span.failed) == ("GET /c/{id}", 2, False)
         assert (span.trace.encode(), span.parent.encode()) == (TRACE, SPAN)
@@ -103,7 +91,7 @@ async def test_without_a_valid_parent_a_trace_begins_here(lines: bytes) -> None:
             found = await (await proxy.caller()).ask(b"/x", lines)
         span = only(collector)
         (told,) = field(found.body, b"traceparent")
-        assert (told[:-2], int(told[-2:], 16) & 1) == (f"00-{span.trace}-{span.id}-".encode(), 1)
+        assert (told[:-2], int(told[-2:], 16) & 1) == (b"00-" + span.trace.encode() + b"-" + asked(collector) + b"-", 1)
         assert (field(found.body, b"tracestate"), span.parent, span.name) == ([], "", "GET")
         assert "http.route" not in span.attributes
 
@@ -133,8 +121,7 @@ async def test_what_goes_upstream_differs_in_its_traceparent_only(request_: byte
                 found = await caller.answer()
                 assert found.status == 200
                 heads.append(found.body)
-        span = only(collector)
-        assert field(heads[0], b"traceparent") == [b"00-" + TRACE + b"-" + span.id.encode() + b"-01"]
+        assert field(heads[0], b"traceparent") == [b"00-" + TRACE + b"-" + asked(collector) + b"-01"]
         rest = [sorted(line for line in head.split(b"\r\n") if not line.lower().startswith((b"traceparent", b"x-envoy"))) for head in heads]
         assert rest[0] == rest[1]
 
@@ -162,7 +149,7 @@ async def test_hits_failures_and_callers_that_leave_are_spans_too() -> None:
         async with traced(collector, free_port()) as proxy:
             assert (await (await proxy.caller()).ask(b"/down")).status == 502
         names = ("slipstream.cache", "http.response.status_code", "slipstream.end")
-        told = [(*[one.attributes.get(name) for name in names], one.failed) for one in collector.spans]
+        told = [(*[one.attributes.get(name) for name in names], one.failed) for one in collector.requests]
         assert told == [
             ("uri-miss", 200, "complete", False),
             ("hit", 200, "complete", False),
@@ -170,7 +157,8 @@ async def test_hits_failures_and_callers_that_leave_are_spans_too() -> None:
             (None, None, "client-gone", False),
             ("bypass", 502, "complete", True),
         ]
-        assert collector.spans[-1].attributes["error.type"] == collector.spans[-1].attributes["slipstream.reason"] == "ConnectionRefused"
+        failed = collector.requests[-1].attributes
+        assert failed["error.type"] == failed["slipstream.reason"] == "ConnectionRefused"
 
 
 @on_uvloop
@@ -197,7 +185,7 @@ async def test_trap_06_who_shares_an_answer_has_a_span_in_its_own_trace() -> Non
             for caller in callers[:2]:
                 await caller.answer()
             await callers[2].ask(b"/c", lines[2])
-        assert sorted(span.trace.encode() for span in collector.spans) == traces
+        assert sorted(span.trace.encode() for span in collector.requests) == traces
         assert [field(head, b"traceparent")[0][3:35] for head in heads] == traces[:1]
 
 
@@ -227,8 +215,7 @@ async def test_a_collector_that_hangs_holds_up_nothing() -> None:
     with Collector(silent=True) as collector:
         tracing = to_collector(endpoint_of(collector.url), "agent")
         assert tracing is not None
-        async with RawUpstream() as up, proxied(up.port) as proxy:
-            proxy.runtime.context.tracing = tracing
+        async with RawUpstream() as up, proxied(up.port, tracing=tracing) as proxy:
             assert (await (await proxy.caller()).ask()).status == 200
         began = time.monotonic()
         await asyncio.to_thread(tracing.close, 0.2)

@@ -33,7 +33,8 @@ async def test_a_sidecar_sends_its_spans_to_the_collector(tmp_path: Path) -> Non
                 if process.returncode is None:
                     process.kill()
         assert process.returncode == 0
-        assert [(span.name, span.resource["service.name"]) for span in collector.spans] == [("GET", "w")] * 2
+        assert [(span.name, span.resource["service.name"]) for span in collector.requests] == [("GET", "w")] * 2
+        assert [span.parent for span in collector.attempts] == [span.id for span in collector.requests]
 
 
 @pytest.mark.timeout(120)
