@@ -132,7 +132,7 @@ class SidecarStatus(Part, frozen=True, kw_only=True):
     uptime_ms: int = 0
     rss_bytes: int = 0
     draining: bool = False
-    connections: int = 0  # to upstreams, all pools together, those being opened included
+    connections: int = 0  # to upstreams, all pools and raw ports together, those being opened included
     max_connections: int = 0
     pools: tuple[PoolStatus, ...] = ()
     listeners: tuple[ListenerStatus, ...] = ()

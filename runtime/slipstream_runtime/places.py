@@ -10,6 +10,7 @@ from slipstream_runtime.pools import ConfigRefused, Place, Pools
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.dialer import Dialer
 from slipstream_runtime.proxy.listener import Listener
+from slipstream_runtime.proxy.raw_ports import RawPorts
 from slipstream_runtime.proxy.tunnel import RawClient
 
 Address = tuple[str, int]
@@ -25,6 +26,7 @@ class Places:
         self._listeners: dict[Address, Listener] = {}
         self._given: dict[Address, Place] = {}  # of the bootstrap: which upstream an address stands for
         self._raw: dict[Address, Place] = {}  # further ports of aliased hosts
+        self.raw_ports = RawPorts(context)
 
     async def open_bootstrap(self, bootstrap: Bootstrap) -> None:
         """Every address that the pod was given."""
@@ -91,7 +93,7 @@ class Places:
 
         def make() -> RawClient:
             context.tunnels += 1
-            return RawClient(self._dialer, upstream, timeout, closed)
+            return RawClient(self._dialer, upstream, timeout, closed, self.raw_ports)
 
         return make
 

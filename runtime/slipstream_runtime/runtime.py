@@ -103,7 +103,7 @@ class Runtime:
 
     def metrics(self) -> bytes:
         """Prometheus text."""
-        page = exposition(self.status(), self.pools.services, len(self.context.clients), self.context.refused)
+        page = exposition(self.status(), self.pools.services, len(self.context.clients), self.context.refused, self.places.raw_ports)
         return page if self.context.access is None else page + access_exposition(self.context.access)
 
     def explain(self, method: str, url: str, pool: str = "", headers: tuple[tuple[str, str], ...] = ()) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from slipstream_api.sidecar import PoolStatus, SidecarStatus
 from slipstream_runtime.cores.buckets import BOUNDS
 from slipstream_runtime.observe.access import AccessLog
 from slipstream_runtime.proxy import failures
+from slipstream_runtime.proxy.raw_ports import RawPorts
 from slipstream_runtime.proxy.service import HttpService
 
 STATES = ("Closed", "Open", "HalfOpen", "ForcedOpen", "ForcedClosed")
@@ -20,10 +21,14 @@ _OF_NO_POOL = (failures.CLIENTS_FULL, failures.STARTING)  # connections are refu
 REASONS = sorted({found.reason for found in vars(failures).values() if isinstance(found, failures.Failure) and found not in _OF_NO_POOL})
 
 
-def exposition(status: SidecarStatus, services: Mapping[str, HttpService], clients: int, refused: int = 0) -> bytes:
+def exposition(
+    status: SidecarStatus, services: Mapping[str, HttpService], clients: int, refused: int = 0, raw: RawPorts | None = None
+) -> bytes:
     """The whole page."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(status, services, clients, refused))
+    if raw is not None:
+        registry.register(_Raw(raw))
     return generate_latest(registry)
 
 
@@ -46,6 +51,17 @@ class _AccessLines(Collector):
         yield lines
 
 
+class _Raw(Collector):
+    def __init__(self, ports: RawPorts) -> None:
+        self._ports = ports
+
+    def collect(self) -> Iterator[Metric]:
+        now = "Connections of raw ports to upstreams, those being opened included; they are among slipstream_connections."
+        yield GaugeMetricFamily("slipstream_raw_connections", now, value=self._ports.in_use)
+        refused = "Callers of raw ports that were turned away, since all connections together had no place for another."
+        yield CounterMetricFamily("slipstream_raw_connections_refused", refused, value=self._ports.refused)
+
+
 class _Snapshot(Collector):
     def __init__(self, status: SidecarStatus, services: Mapping[str, HttpService], clients: int, refused: int) -> None:
         self._status, self._services, self._clients, self._refused = status, services, clients, refused
@@ -57,7 +73,9 @@ class _Snapshot(Collector):
         yield GaugeMetricFamily("slipstream_clients", "Open connections of clients.", value=self._clients)
         yield CounterMetricFamily("slipstream_clients_refused", "Connections of clients beyond the bound.", value=self._refused)
         yield GaugeMetricFamily(
-            "slipstream_connections", "Connections to upstreams, of all pools, those being opened included.", value=self._status.connections
+            "slipstream_connections",
+            "Connections to upstreams, of all pools and raw ports, those being opened included.",
+            value=self._status.connections,
         )
         yield GaugeMetricFamily("slipstream_connections_limit", "As many as there may be.", value=self._status.max_connections)
         yield from _connections(self._status.pools)

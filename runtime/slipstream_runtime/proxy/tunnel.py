@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from slipstream_api.config import Upstream
 from slipstream_runtime.proxy.dialer import Dialer, DialError
+from slipstream_runtime.proxy.raw_ports import RawPorts
 
 
 class TunnelEnd:
@@ -83,6 +84,14 @@ class TunnelEnd:
         if self._on_closed is not None:
             self._on_closed()
 
+    def unless_joined(self) -> None:
+        """Nobody will be its peer any more: it ends, or never was."""
+        if self.peer is None:
+            if self.transport is not None:
+                self.transport.abort()
+            else:
+                self.connection_lost(None)
+
 
 def join(left: TunnelEnd, right: TunnelEnd) -> None:
     left.peer = right
@@ -92,14 +101,22 @@ def join(left: TunnelEnd, right: TunnelEnd) -> None:
 
 
 class RawClient(TunnelEnd):
-    """A client of a raw port; closed if its upstream never is there.
+    """A client of a raw port; closed if its upstream never is there, or there is no place for a connection among `ports`.
 
     Reading is paused with the first bytes, since uvloop starts reading after `connection_made` whatever was asked there."""
 
-    __slots__ = ("_dialer", "_task", "_timeout", "_upstream")
+    __slots__ = ("_dialer", "_ports", "_task", "_timeout", "_upstream")
 
-    def __init__(self, dialer: Dialer, upstream: Upstream, timeout: float, on_closed: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        dialer: Dialer,
+        upstream: Upstream,
+        timeout: float,
+        on_closed: Callable[[], None] | None = None,
+        ports: RawPorts | None = None,
+    ) -> None:
         super().__init__(on_closed)
+        self._ports = ports
         self._dialer = dialer
         self._upstream = upstream
         self._timeout = timeout
@@ -107,15 +124,20 @@ class RawClient(TunnelEnd):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self._task = asyncio.get_running_loop().create_task(self._dial(transport))
+        ports = self._ports
+        if ports is not None and not ports.takes(self._upstream):
+            transport.abort()  # as where the upstream isn't there
+            return
+        far = TunnelEnd(None if ports is None else ports.gives_back)  # once: at its end, or when there can't be one
+        self._task = asyncio.get_running_loop().create_task(self._dial(transport, far))
+        self._task.add_done_callback(lambda _: far.unless_joined())  # even where its caller left before it began
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._task is not None:
             self._task.cancel()
         super().connection_lost(error)
 
-    async def _dial(self, transport: asyncio.Transport) -> None:
-        far = TunnelEnd()
+    async def _dial(self, transport: asyncio.Transport, far: TunnelEnd) -> None:
         try:
             await self._dialer.connect(lambda: far, self._upstream, self._timeout)
         except DialError:
