@@ -31,6 +31,7 @@ _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 _TOLD: Final = CREDENTIAL | VALIDATING | CONTROL
 NO_LIMIT: Final = -1
 MAX_KNOWN: Final = 16  # sets of lines that come again and again, of one rule: as many as there are at a time, and some that were
+_START: Final = b"\0"  # of what is hashed: with it the secret's own block is done with, once for all requests
 _MARKER: Final = b"\xff\xff"  # never mixes with answers to requests without a credential
 PARTITION_BITS: Final = (1 << 62) - 1  # as many as compiled code calculates with at once
 _FEW: Final = 1024
@@ -122,7 +123,7 @@ class KeyReader:
         self._whole_target: bool = whole_target
         # Of the rule alone, so that what is hashed for a request needn't begin with the rule.
         self._secret: bytes = hashlib.blake2b(identity, digest_size=SECRET_BYTES, key=secret).digest()
-        self._base = hashlib.blake2b(digest_size=KEY_BYTES, key=self._secret)
+        self._base = hashlib.blake2b(_START, digest_size=KEY_BYTES, key=self._secret)
         self._get = self._begun(_GET)
 
     def read_head(self, method: bytes, target: bytes, head: Asked, has_body: bool) -> CacheRequest:
@@ -166,7 +167,7 @@ class KeyReader:
     def _unread(self, method: bytes, target: bytes, head: Asked, lines: Lines, has_body: bool) -> CacheRequest:
         """As `read`, by who scanned them."""
         if self._rule is None:
-            self._rule = lines.rule(self._by_name, self._secret, b"")
+            self._rule = lines.rule(self._by_name, self._secret, _START)
         flags, partition, named, key = lines.gather(self._rule, method, target if self._whole_target else target.partition(b"?")[0])
         identified = self.interest.shared or named
         if flags & _PAST or not identified or has_body:
