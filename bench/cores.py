@@ -1,14 +1,20 @@
-"""Nanoseconds per operation of the data path's cores; the store has store.py and eviction.py. Run: python bench/cores.py [--quick]
+"""Nanoseconds per operation of the data path's cores; the store has store.py and eviction.py. No network, no event loop.
 
-Figures are the best of several rounds on one thread; the machine's noise only ever adds. No network, no event loop."""
+    python bench/cores.py [--quick]
+    python bench/cores.py --layers [--pure] [--ns] [--json PATH]   # what each layer of a request costs; instructions need Debian's valgrind
+
+Figures are the best of several rounds on one thread; the machine's noise only ever adds. `--layers` prints a table for each path (a hit, a
+miss that passes through), of ordinary Python and of what `make compile` made: nanoseconds and instructions of each layer, their sum, the
+whole path and what is left of it. Ends with 1 where layers count something twice. Two minutes, more beside other work; `--ns`, of ordinary
+Python alone, some seconds."""
 
 from __future__ import annotations
 
-import gc
+import argparse
 import sys
-import time
-from collections.abc import Callable
+from pathlib import Path
 
+from layer_table import MOST, table
 from slipstream_api import config
 from slipstream_runtime.cores.breaker import Breaker
 from slipstream_runtime.cores.fields import PlainField
@@ -19,8 +25,8 @@ from slipstream_runtime.cores.plan import PoolCache
 from slipstream_runtime.cores.pool import PoolCore
 from slipstream_runtime.cores.route import Router
 from slipstream_runtime.cores.store import Store
+from timing import best
 
-ROUNDS = 5
 NOW = 1_000.0
 HEAD, BODY = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 120", b"x" * 120
 MATCH = config.Match(protocol="HTTP", methods=("GET",), path_kind="Exact", path="/episodic/recall")
@@ -64,17 +70,6 @@ ANSWER = [PlainField(name, b"some ordinary value") for name in (b"content-type",
 
 def half() -> float:
     return 0.5
-
-
-def best(operation: Callable[[int], None], count: int) -> float:
-    """Nanoseconds per operation; `operation` does `count` of them."""
-    fastest = float("inf")
-    for _ in range(ROUNDS):
-        gc.collect()
-        began = time.thread_time_ns()
-        operation(count)
-        fastest = min(fastest, (time.thread_time_ns() - began) / count)
-    return fastest
 
 
 def filled(entries: int, limit: int) -> tuple[Store, Router, list[bytes]]:
@@ -190,12 +185,25 @@ def connecting(count: int) -> dict[str, float]:
     return {"breaker acquire + success": best(calls, count), "pool take + put": best(leases, count)}
 
 
-def main() -> None:
-    count = 20_000 if "--quick" in sys.argv else 200_000
+def main() -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of the operations")
+    parser.add_argument("--layers", action="store_true", help="the layers of a request's path instead")
+    parser.add_argument("--pure", action="store_true", help="of --layers: never the compiled modules")
+    parser.add_argument("--ns", action="store_true", help="of --layers: no instructions and nothing compiled, so without valgrind")
+    parser.add_argument("--json", type=Path, help="of --layers: a file for the figures")
+    parser.add_argument(
+        "--break", dest="broken", metavar="LAYER", default="", help="of --layers: count this one twice, which has to be found"
+    )
+    chosen = parser.parse_args()
+    if chosen.layers:
+        return table(MOST // 10 if chosen.quick else MOST, chosen.pure, not chosen.ns, chosen.json, chosen.broken)
+    count = 20_000 if chosen.quick else 200_000
     figures = {**routing(count), **caching(count), **connecting(count)}
     for name, value in figures.items():
         print(f"{name:28s} {value:8.0f} ns")
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

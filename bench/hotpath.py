@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 
 import httptools
 
-from slipstream_api.clock import MonotonicClock
+from slipstream_api.clock import Clock, MonotonicClock
 from slipstream_api.config import BreakerRule, CacheRule, Limits, Match, Partition, Pool, RuntimeConfig, StoreConfig, Upstream
 from slipstream_runtime.http.scanner import SCANNER
 from slipstream_runtime.proxy import client as client_module
@@ -92,7 +92,7 @@ WAYS = {
 }
 
 
-async def path(way: Way) -> tuple[Runtime, Any, list[Any]]:
+async def path(way: Way, clock: Clock | None = None) -> tuple[Runtime, Any, list[Any]]:
     """A runtime with the layers of `way`, whose upstream is a list of connections to answer."""
     asked: list[Any] = []
 
@@ -103,7 +103,7 @@ async def path(way: Way) -> tuple[Runtime, Any, list[Any]]:
         return wire, protocol
 
     Dialer.connect = connect  # type: ignore[method-assign, assignment]  # nothing else in this process dials
-    runtime = Runtime(MonotonicClock())
+    runtime = Runtime(clock or MonotonicClock())
     await runtime.start(None)
     partition = Partition(type="Header", headers=("X-Session-Id", "Authorization"))
     cache = tuple(

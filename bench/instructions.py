@@ -19,29 +19,36 @@ from hotpath import REQUESTS, WAYS
 from servers import HERE, modules
 
 ROUNDS: Final = (1, 3)
+VALGRIND: Final = ("valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null")
 
 
 def counted(way: str, work: str, rounds: int, environment: dict[str, str]) -> int:
     """All instructions of one process."""
-    command = [
-        "valgrind",
-        "--tool=cachegrind",
-        "--cache-sim=no",
-        "--cachegrind-out-file=/dev/null",
-        sys.executable,
-        str(HERE / "hotpath.py"),
-    ]
-    told = subprocess.run(
-        [*command, "--way", way, "--work", work, "--rounds", str(rounds)],
-        env=environment | {"PYTHONHASHSEED": "0"},
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stderr
+    return refs(
+        subprocess.run(
+            [*VALGRIND, sys.executable, str(HERE / "hotpath.py"), "--way", way, "--work", work, "--rounds", str(rounds)],
+            env=environment | {"PYTHONHASHSEED": "0"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stderr
+    )
+
+
+def refs(told: str) -> int:
+    """The instructions of one process, out of what valgrind tells of it."""
     found = re.search(r"I\s+refs:\s+([\d,]+)", told)
     if found is None:
         raise SystemExit(f"instructions: valgrind counted nothing: {told[-500:]}")
     return int(found[1].replace(",", ""))
+
+
+def has_valgrind() -> bool:
+    """Says so where it is missing."""
+    if shutil.which("valgrind") is None:
+        print("instructions: valgrind is missing: apt-get install valgrind", file=sys.stderr)
+        return False
+    return True
 
 
 def main() -> int:
@@ -49,8 +56,7 @@ def main() -> int:
     parser.add_argument("--pure", action="store_true", help="never the compiled modules")
     parser.add_argument("--work", choices=("W0", "W1"), help="this one alone")
     chosen = parser.parse_args()
-    if shutil.which("valgrind") is None:
-        print("instructions: valgrind is missing: apt-get install valgrind", file=sys.stderr)
+    if not has_valgrind():
         return 1
     environment, compiled = modules(chosen.pure)
     found = []
