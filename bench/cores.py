@@ -14,7 +14,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from layer_table import MOST, table
+from layers.table import MOST, table
 from slipstream_api import config
 from slipstream_runtime.cores.breaker import Breaker
 from slipstream_runtime.cores.fields import PlainField

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.callgraph import Calls, calls_of
+from bench.layers.callgraph import Calls, calls_of
 
 # main calls take twice from two places and judge once; take calls judge. Names stand once, positions are relative.
 FILE = """version: 1

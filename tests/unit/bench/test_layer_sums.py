@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.layer_sums import NOTHING, REST, SUM, WHOLE, Column, each, lines, overfull, summed
+from bench.layers.sums import NOTHING, REST, SUM, WHOLE, Column, each, lines, overfull, summed
 
 MEASURED = {"hit": {NOTHING: 10.0, "scan": 110.0, "find": 60.0, WHOLE: 210.0}}
 

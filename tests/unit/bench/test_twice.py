@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 
-from bench.twice import calls, same, twice
+from bench.layers.twice import calls, same, twice
 
 TIMES = 10
 WHOLE = Counter({"a.py:scan": 10, "a.py:find": 10, "a.py:rest": 10})

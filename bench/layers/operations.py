@@ -11,7 +11,7 @@ from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
-from rig import NOW, Rig
+from layers.rig import NOW, Rig
 from slipstream_runtime.cores.freshness import judge
 from slipstream_runtime.cores.reuse import SERVE, reuse
 from slipstream_runtime.http.forward import END, connection_line, forwarded_answer, forwarded_request, needs_chunks

@@ -1,4 +1,4 @@
-"""A real runtime with one client, one idle connection and warm caches, and no kernel: what layers.py has its operations on. Measures
+"""A real runtime with one client, one idle connection and warm caches, and no kernel: what operations.py has its operations on. Measures
 nothing."""
 
 from __future__ import annotations

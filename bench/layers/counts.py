@@ -1,4 +1,4 @@
-"""Instructions of each layer, by valgrind: starts layer_costs.py under it and reads what it counted. Judges and prints nothing.
+"""Instructions of each layer, by valgrind: starts costs.py under it and reads what it counted. Judges and prints nothing.
 
 Of ordinary Python each layer is counted by itself. A compiled one costs more by itself than in its place, since a call from the interpreter
 is dearer than one between compiled modules: of those the whole path is counted, and callgrind says what its calls of a layer's functions
@@ -15,18 +15,19 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from callgraph import NONE, Calls, calls_of
 from instructions import VALGRIND, refs
-from layer_sums import WHOLE, Costs
+from layers.callgraph import NONE, Calls, calls_of
+from layers.sums import WHOLE, Costs
 from servers import HERE
 
 CALLGRIND: Final = ("valgrind", "--tool=callgrind")
 
 
 def ran(command: Iterable[str], work: str, count: int, environment: dict[str, str], *options: str) -> dict[str, Any]:
-    """What layer_costs.py tells."""
-    script = [str(HERE / "layer_costs.py"), work, str(count), *(option for option in options if option)]
-    environment = environment | {"PYTHONHASHSEED": "0"}
+    """What costs.py tells."""
+    script = ["-m", "layers.costs", work, str(count), *(option for option in options if option)]
+    places = os.pathsep.join(place for place in (environment.get("PYTHONPATH"), str(HERE)) if place)
+    environment = environment | {"PYTHONHASHSEED": "0", "PYTHONPATH": places}
     done = subprocess.run([*command, *script], env=environment, stdout=subprocess.PIPE, text=True, check=True)
     told: dict[str, Any] = json.loads(done.stdout)
     return told
@@ -58,5 +59,5 @@ def cost_of(name: str, calls: Mapping[str, Calls], count: int) -> float:
     """Of a compiled function that each of `count` requests calls once; one that isn't called so has another name now, or was inlined."""
     found = calls.get(f"CPyDef_{name}", NONE)
     if found.times != count:
-        raise SystemExit(f"layers: {count} requests call {name} {found.times} times: bench/layers.py has to name what they call")
+        raise SystemExit(f"layers: {count} requests call {name} {found.times} times: bench/operations.py has to name what they call")
     return found.cost / count

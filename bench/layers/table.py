@@ -1,4 +1,4 @@
-"""Tables of what each layer costs a request: has layer_costs.py measure each head and each kind of modules, and judges what it finds."""
+"""Tables of what each layer costs a request: has costs.py measure each head and each kind of modules, and judges what it finds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 
 from instructions import has_valgrind
-from layer_counts import alone, in_place, ran
-from layer_sums import WHOLE, Column, each, lines, overfull, summed
+from layers.counts import alone, in_place, ran
+from layers.sums import WHOLE, Column, each, lines, overfull, summed
 from servers import modules
 
 MOST: Final = 4_000  # operations in a round

@@ -1,6 +1,6 @@
-"""What each layer costs in this process: nanoseconds, or under valgrind instructions; prints JSON for layer_table.py, who starts it.
+"""What each layer costs in this process: nanoseconds, or under valgrind instructions; prints JSON for table.py, who starts it.
 
-    python bench/layer_costs.py W0|W1 COUNT [--forks|--whole] [--break LAYER]
+    python -m layers.costs W0|W1 COUNT [--forks|--whole] [--break LAYER]
 
 Under valgrind each layer is done by two children, one of which does it twice as often: their difference is what it costs, and start and
 warm-up happen once. This prints who they were; valgrind's files say what they cost. `--whole`: of the whole path alone. In ordinary Python,
@@ -16,12 +16,12 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from layer_sums import NOTHING, WHOLE
-from layers import Layer, layers, nothing
-from rig import Rig, rig
+from layers.operations import Layer, layers, nothing
+from layers.rig import Rig, rig
+from layers.sums import NOTHING, WHOLE
+from layers.twice import TIMES, calls, same, twice
 from slipstream_runtime.proxy import client
 from timing import Operation, best_of
-from twice import TIMES, calls, same, twice
 
 
 def main() -> None:

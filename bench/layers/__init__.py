@@ -1,0 +1,1 @@
+"""What each layer of the data path costs a request; `python bench/cores.py --layers` prints it."""
