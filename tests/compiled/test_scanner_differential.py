@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from slipstream_runtime.cores.freshness import Told
 from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.fields import NAMES
 from slipstream_runtime.http.heads import Limits
@@ -158,6 +159,24 @@ def test_a_date_is_read_only_where_expires_counts_from_it() -> None:
             head = scanner.scan(b"HTTP/1.1 200 OK\r\nCache-Control: no-store\r\n" + date + more, b"GET")
             assert (head.lines is not None, [field.name for field in head.governing]) == (True, asked)
             assert (date in scanner.memo.known) == bool(more)
+
+
+def test_what_one_line_says_to_a_cache_is_found_out_once_and_a_cookie_never_kept() -> None:
+    """Of lines that recur; two say something together that neither says alone."""
+    scanner = AnswerScanner(LIMITS)
+
+    def told(*lines: bytes) -> Told:
+        return scanner.scan(b"\r\n".join((b"HTTP/1.1 200 OK", b"Content-Length: 1", *lines)), b"GET").told
+
+    assert told(b"Cache-Control: no-store") is told(b"X: 1", b"Cache-Control: no-store")
+    assert told(b"Cache-Control: no-store", b"Vary: *").what != []
+    assert told(b"Vary: *") is not told(b"Vary: a")
+    assert [field.value for field in told(b"Set-Cookie: a").what] == [b"a"]
+    assert [field.value for field in told(b"Set-Cookie: b").what] == [b"b"]
+    for number in range(100):
+        assert told(b"ETag: %d" % number).validator
+    assert not any(raw.startswith(b"Set-Cookie") for raw in scanner.memo.told)
+    assert len(scanner.memo.told) < 40
 
 
 def test_wrong_arguments_are_refused_not_read() -> None:

@@ -87,8 +87,23 @@ class AnswerHead(Head):
         """What `governing` says."""
         told = self._told
         if told is None:
+            told = self._told = self._telling()
+        return told
+
+    def _telling(self) -> Told:
+        lines, memo = self.lines, self._memo
+        if lines is None or self._present & _EXPIRES:  # which Date counts beside
             governing = self.governing
-            told = self._told = Told(governing) if governing else NOTHING
+            return Told(governing) if governing else NOTHING
+        if not self._present & GOVERNING:
+            return NOTHING
+        raws = lines.kinds(GOVERNING)
+        alone = raws[0] if len(raws) == 1 else b""
+        told = memo.told.get(alone)
+        if told is None:
+            told = Told(memo.fields(raws))
+            if alone in memo.known:  # so there are few, and it is nobody's cookie
+                memo.told[alone] = told
         return told
 
     def storable(self) -> bytes:

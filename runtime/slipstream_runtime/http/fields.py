@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from slipstream_runtime.cores.fields import CREDENTIALS, HeaderField
+from slipstream_runtime.cores.freshness import Told
 from slipstream_runtime.http.errors import MalformedError
 
 TOKEN: Final = b"!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -140,10 +141,11 @@ class _Name:
 class FieldMemo:
     """Lines seen before and their fields; bounded in names, values per name and bytes."""
 
-    __slots__ = ("_names", "known", "max_line", "max_names", "max_values")
+    __slots__ = ("_names", "known", "max_line", "max_names", "max_values", "told")
 
     def __init__(self, max_names: int = 256, max_values: int = 16, max_line: int = 256) -> None:
         self.known: dict[bytes, Field] = {}
+        self.told: dict[bytes, Told] = {}  # what a known line says to a cache where no other does
         self._names: dict[bytes, _Name] = {}
         self.max_names = max_names
         self.max_values = max_values
