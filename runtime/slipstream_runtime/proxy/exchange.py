@@ -92,6 +92,8 @@ class Exchange(Timed):
         else:
             self.state = STREAMING
             self._service.flow(self)
+            if client is not None and not client.writable:
+                self.on_client_writable(False)  # it was slow before there was a connection to pause
 
     def on_body(self, data: bytes, complete: bool) -> None:
         self.active_at = self._service.context.now
