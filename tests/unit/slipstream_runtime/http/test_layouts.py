@@ -155,6 +155,15 @@ def test_what_the_same_lines_ask_of_a_cache_is_found_out_once() -> None:
     assert ask(0, b"X-Session-Id: a", b"Content-Length: 1").bypass == "body"
 
 
+def test_what_known_lines_ask_of_a_cache_needs_no_fields() -> None:
+    """Unless they say more than whose and which it is: each target is asked about anew, and fields cost as much as reading."""
+    scanner, rule = requests(), KeyReader(b"r", Interest(Partition(type="Shared"), CacheKey()), True, b"s")
+    for n in range(2):
+        head = asked(scanner, REQUEST % (n, b" a", b"s"))
+        assert head.asks(rule).fixed
+        assert head._fields is None
+
+
 def test_a_head_in_pieces_is_compared_once() -> None:
     """A slow sender doesn't make us look at what it sent again and again."""
     for scanner, block in ((requests(), REQUEST % (1, b" a", b"s")), (answers(), ANSWER % (b"m", b"1"))):
