@@ -115,52 +115,6 @@ async def test_pipelined_hits_for_a_client_that_doesnt_read_are_bounded() -> Non
             assert len((await caller.answer()).body) == len(body)
 
 
-@pytest.mark.parametrize(
-    ("path", "lines", "start"),
-    [
-        (b"/big", b"", b"200 OK\r\nContent-Length: %d" % TOTAL),
-        (b"/c?big", b"", b"200 OK\r\nCache-Control: no-store\r\nContent-Length: %d" % TOTAL),
-        (b"/big", b"Connection: Upgrade\r\nUpgrade: x\r\n", b"101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x"),
-    ],
-)
-@on_uvloop
-async def test_a_reader_that_is_slow_before_there_is_a_connection_stops_the_upstream(path: bytes, lines: bytes, start: bytes) -> None:
-    """Answers from the store fill the client's buffer while the next request waits for a dial: there was nothing to pause then. Past the
-    cache, where the answer isn't stored, and in a tunnel."""
-    sent, hit = [0], 10_000
-
-    async def script(connection: Connection) -> None:
-        head, _ = await connection.request()
-        if b"big" not in head:
-            connection.answer(bytes(hit), b"Connection: close\r\n")
-            return
-        connection.send(b"HTTP/1.1 %b\r\n\r\n" % start)
-        for _ in range(TOTAL // len(PIECE)):
-            connection.send(PIECE)
-            await connection.writer.drain()
-            sent[0] += len(PIECE)
-
-    async with RawUpstream(script) as up, proxied(up.port, cache=(cache_rule(),)) as proxy:
-        caller = await proxy.caller()
-        await caller.ask(b"/c")
-        caller.writer.transport.pause_reading()  # type: ignore[attr-defined]  # a read transport
-        (client,) = proxy.runtime.context.clients
-        hits = 0
-        while client.unwritten < hit:
-            caller.get(b"/c")
-            hits += 1
-            await until(lambda: proxy.service.figures.hits == hits)  # noqa: B023  # asked at once
-        assert client.writable
-        caller.send(b"GET /c HTTP/1.1\r\nHost: up\r\n\r\n" * 6 + b"GET %b HTTP/1.1\r\nHost: up\r\n%b\r\n" % (path, lines))
-        assert 0 < await stuck(sent) < IN_TRANSIT
-        assert client.unwritten < MIB
-        caller.writer.transport.resume_reading()  # type: ignore[attr-defined]  # as above
-        for _ in range(hits + 6):
-            assert len((await caller.answer()).body) == hit
-        assert (await caller.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 " + start[:3])
-        assert await caller.reader.readexactly(TOTAL) == bytes(PIECE[:1]) * TOTAL
-
-
 @on_uvloop
 async def test_a_client_that_is_slow_to_take_the_end_doesnt_stop_the_connection_for_the_next() -> None:
     """The last of an answer may be more than the client takes; its connection is the next caller's by then. Sizes around what sockets hold,
