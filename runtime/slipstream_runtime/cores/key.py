@@ -160,7 +160,8 @@ class KeyReader:
         hasher.update(b"".join(whole))
         request = CacheRequest(hasher.digest(), partition & PARTITION_BITS)
         if usual.told:
-            _told(request, usual.flags, head.fields)
+            if usual.flags & _TOLD:
+                _told(request, usual.flags, head.fields)
             request.fixed = usual.fixed
         return request
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from slipstream_runtime.cores.freshness import Told
 from slipstream_runtime.http.answer import GOVERNING_NAMES, AnswerHead
@@ -10,12 +11,14 @@ from slipstream_runtime.http.fields import Field
 from slipstream_runtime.http.framing import answer_body
 from slipstream_runtime.http.layout import NO_LENGTH, Drawn, Layout
 
+MAX_DATE: Final = 64  # bytes; what is longer is no date, and isn't retained
+
 
 class AnswerLayout(Layout):
     """How answers are laid out whose status line and framing, but for a Content-Length, are the same. Nothing is retained of what `model`
     says in the lines that differ: that was somebody's."""
 
-    __slots__ = ("_cut", "_governing", "_memo", "_rest", "_told", "body", "keep_alive", "kept", "line", "whole")
+    __slots__ = ("_cut", "_date", "_dated", "_governing", "_memo", "_rest", "_told", "body", "keep_alive", "kept", "line", "whole")
 
     def __init__(self, drawn: Drawn, model: AnswerHead) -> None:
         super().__init__(drawn)
@@ -26,15 +29,18 @@ class AnswerLayout(Layout):
         self.kept = model.kept
         self._cut = self.start.find(model.kept)  # where `kept` begins, 0 for none, -1 where it is behind a value
         self._rest = self._cut + len(model.kept)
-        self.whole = None if drawn.names else model  # where nothing differs
+        self._dated = drawn.names == [b"date"]  # nothing else differs: heads of one second are the same
+        self._date = b"".join(field.raw[len(drawn.spelt[0]) :] for field in model.fields if self._dated and field.name == b"date")
+        self.whole = model if self._dated or not drawn.names else None  # where nothing differs, but for `_date`
         names = [line.name if isinstance(line, Field) else drawn.names[line] for line in drawn.lines]
-        self._governing = [line for line, name in zip(drawn.lines, names, strict=True) if name in GOVERNING_NAMES]
+        counts = GOVERNING_NAMES if b"expires" in names else GOVERNING_NAMES - {b"date"}  # Date beside Expires only
+        self._governing = [line for line, name in zip(drawn.lines, names, strict=True) if name in counts]
         fixed = [line for line in self._governing if isinstance(line, Field)]
         self._told = Told(fixed) if len(fixed) == len(self._governing) else None
 
     def head(self, data: bytes, start: int, end: int, matched: re.Match[bytes], method: bytes) -> AnswerHead | None:
         """The head in data[start:end], which it `matched`; None where its lines have to be looked at all the same."""
-        if self.whole is not None:
+        if self.whole is not None and (not self._dated or matched[1] == self._date):
             return self.whole
         cut, body = self._cut, self.body
         if self.length >= 0:
@@ -50,4 +56,6 @@ class AnswerLayout(Layout):
         if self._told is None:
             values, field, spelt = matched.groups(), self._memo.field, self.spelt
             head._governing = [line if isinstance(line, Field) else field(spelt[line] + values[line]) for line in self._governing]
+        if self._dated and len(matched[1]) <= MAX_DATE:
+            self.whole, self._date = head, matched[1]
         return head

@@ -168,9 +168,9 @@ class FieldMemo:
         return self.known.get(raw) or self.learn(raw)
 
     def recurs(self, raw: bytes) -> bool:
-        """Whether it is remembered, and so is every other value that its name had so far."""
+        """Whether it is remembered, and so is every other value that its name had so far. Never a Date: it is another in a second."""
         name = self._names.get(raw.partition(b":")[0])
-        return name is not None and name.room > 0 and raw in self.known
+        return name is not None and name.room > 0 and not name.latest and raw in self.known
 
     def learn(self, raw: bytes) -> Field:
         """The field of a line that isn't known; raises MalformedError for folding, space before the colon, controls (RFC 9112 §5)."""

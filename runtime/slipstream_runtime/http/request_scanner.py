@@ -83,7 +83,8 @@ class RequestScanner:
         return (None, -1) if end < 0 else (self._read(data[start:end], limits), end + 4)
 
     def scan(self, block: bytes, limits: Limits | None = None) -> RequestHead:
-        """The head in `block` (start line and fields, without the empty line); raises MalformedError. `limits`: if not the scanner's."""
+        """The head in `block` (start line and fields, without the empty line); raises MalformedError. `limits`: if not the scanner's.
+        Nothing is learnt of how it is laid out: such heads are made here, and none comes like that."""
         if limits is None:
             limits = self.limits
         if self._scan is not None:
@@ -91,7 +92,7 @@ class RequestScanner:
             lines = None if first < 0 else self._scan(block, first, self._names, limits.fields)
             if lines is not None:
                 return self._unread(block[:first], block, lines, lines.present, lines.body, limits)
-        return self._read(block, limits)
+        return self._read(block, limits, False)
 
     def _unread(self, first: bytes, block: bytes, lines: Lines, present: int, body: int, limits: Limits) -> RequestHead:
         """Of a head whose lines are ordinary, if its start line is so too."""
@@ -123,7 +124,7 @@ class RequestScanner:
         binding = login >= 0 and may_bind(values[login])
         return RequestHead(line, self.memo, None, data[start:end], body, binding, host, layout, values)
 
-    def _read(self, block: bytes, limits: Limits) -> RequestHead:
+    def _read(self, block: bytes, limits: Limits, learns: bool = True) -> RequestHead:
         lines = block.split(b"\r\n")
         line = self._lines.get(lines[0]) or self.line(lines[0], limits)
         if len(lines) > limits.fields + 1:
@@ -137,7 +138,7 @@ class RequestScanner:
             head.host_field = special[0]
         else:
             _with_special(head, special)
-        if head.block and self._layouts.wanted():
+        if learns and head.block and self._layouts.wanted():
             self._learn(head, lines, fields)
         return head
 

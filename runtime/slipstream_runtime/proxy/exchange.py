@@ -92,6 +92,8 @@ class Exchange(Timed):
         else:
             self.state = STREAMING
             self._service.flow(self)
+            if client is not None and not client.writable:
+                self.on_client_writable(False)  # it was slow before
 
     def on_body(self, data: bytes, complete: bool) -> None:
         self.active_at = self._service.context.now
@@ -103,7 +105,8 @@ class Exchange(Timed):
             self._complete(self._now())
 
     def on_client_writable(self, writable: bool) -> None:
-        if self._connection is not None:
+        """A slow client stops what flows to it. What hasn't begun isn't stopped: its upstream would be taken for one that says nothing."""
+        if self._connection is not None and self.state == STREAMING:
             (self._connection.resume if writable else self._connection.pause)()
 
     def on_switch(self, head: AnswerHead, rest: bytes) -> None:

@@ -134,6 +134,8 @@ class HttpService(Service):
         near.transport, ahead = client.detach()
         far.transport = connection.detach()
         join(near, far)
+        if not client.writable:
+            near.pause_writing()  # the client's transport has said so to others, and doesn't again
         near.transport.set_protocol(near)  # type: ignore[arg-type]  # duck-typed: asyncio calls the methods, not the base class
         far.transport.set_protocol(far)  # type: ignore[arg-type]  # as above
         if rest:

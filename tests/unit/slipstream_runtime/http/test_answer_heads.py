@@ -9,6 +9,7 @@ from slipstream_runtime.http.answer_scanner import AnswerScanner
 from slipstream_runtime.http.errors import MalformedError
 from slipstream_runtime.http.forward import connection_line, forwarded_answer, needs_chunks, switching
 from slipstream_runtime.http.framing import CHUNKED, NO_BODY, UNTIL_CLOSE
+from slipstream_runtime.http.layout import MAX_LAYOUTS
 
 
 def scan(text: str, method: bytes = b"GET") -> AnswerHead:
@@ -137,6 +138,28 @@ def test_a_head_that_comes_again_is_the_same_one() -> None:
     assert taken(scanner, block + b"0").body == 50
     assert taken(scanner, block, b"HEAD").body == NO_BODY
     assert taken(scanner, block) is head
+
+
+@pytest.mark.parametrize("line", [b"Cache-Control: max-age=9", b"Expires: Sun, 06 Nov 1994 09:00:00 GMT"])
+def test_answers_are_laid_out_alike_in_the_next_second(line: bytes) -> None:
+    """A layout with a Date as a fixed line would be of use for a second, and another one would be learnt only REST heads later."""
+    scanner = AnswerScanner(scan=None)
+    heads = []
+    for second in range(3 * MAX_LAYOUTS):
+        date = b"Sun, 06 Nov 1994 08:00:%02d GMT" % second
+        head = taken(scanner, b"HTTP/1.1 200 OK\r\nDate: %b\r\nConnection: keep-alive\r\n%b\r\nContent-Length: 1" % (date, line))
+        assert head.block == b"HTTP/1.1 200 OK\r\nDate: %b\r\n%b\r\nContent-Length: 1" % (date, line)
+        assert taken(scanner, b"HTTP/1.1 200 OK\r\nDate: %b\r\nConnection: keep-alive\r\n%b\r\nContent-Length: 1" % (date, line)) is head
+        heads.append(head)
+    assert len(scanner._layouts._recent) == 1
+    dates = [[field.value for field in head.told.lines if field.name == b"date"] for head in heads[1:]]
+    if line.startswith(b"Expires"):  # counts from the Date
+        assert dates == [[b"Sun, 06 Nov 1994 08:00:%02d GMT" % second] for second in range(1, len(heads))]
+    else:
+        assert len({id(head.told) for head in heads[1:]}) == 1
+    long = b"HTTP/1.1 200 OK\r\nDate: %b\r\nConnection: keep-alive\r\n%b\r\nContent-Length: 1" % (b"x" * 65, line)
+    assert taken(scanner, long) is not taken(scanner, long)
+    assert scanner._layouts.usual.whole is heads[-1]
 
 
 def test_a_head_with_an_identity_is_read_each_time() -> None:

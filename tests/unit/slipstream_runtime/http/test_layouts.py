@@ -18,6 +18,7 @@ from slipstream_runtime.http.heads import Limits
 from slipstream_runtime.http.layout import MAX_LAID_OUT, MAX_LAYOUTS, REST
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.http.request_scanner import RequestScanner
+from slipstream_runtime.http.traced import with_traceparent
 
 REQUEST = b"GET /%d HTTP/1.1\r\nHost: up\r\nAccept: */*\r\nX-Request-Id:%b\r\nX-Session-Id: %b\r\nAccept-Language: en"
 LONG = b"\r\n".join(b"X-%d: %b" % (n, b"x" * 200) for n in range(MAX_LAID_OUT // 200 + 1))  # lines that may recur
@@ -155,6 +156,15 @@ def test_what_the_same_lines_ask_of_a_cache_is_found_out_once() -> None:
     assert ask(0, b"X-Session-Id: a", b"Content-Length: 1").bypass == "body"
 
 
+def test_what_known_lines_ask_of_a_cache_needs_no_fields() -> None:
+    """Unless they say more than whose and which it is: each target is asked about anew, and fields cost as much as reading."""
+    scanner, rule = requests(), KeyReader(b"r", Interest(Partition(type="Shared"), CacheKey()), True, b"s")
+    for n in range(2):
+        head = asked(scanner, REQUEST % (n, b" a", b"s"))
+        assert head.asks(rule).fixed
+        assert head._fields is None
+
+
 def test_a_head_in_pieces_is_compared_once() -> None:
     """A slow sender doesn't make us look at what it sent again and again."""
     for scanner, block in ((requests(), REQUEST % (1, b" a", b"s")), (answers(), ANSWER % (b"m", b"1"))):
@@ -259,6 +269,17 @@ def test_a_flood_of_layouts_is_not_retained_by_a_cache_rule() -> None:
                 reader.read_head(b"GET", b"/", head, False)
                 assert head.known is None or len(block) < MAX_LAID_OUT
     assert 1 <= len(reader._known) <= MAX_KNOWN
+
+
+def test_heads_of_our_own_take_no_place_of_those_that_come() -> None:
+    """With traces each request is scanned once more, with a line that no caller sends: learnt, it would drive out callers' layouts."""
+    scanner = requests()
+    learnt = list(scanner._layouts._recent)
+    for n in range(2 * REST):
+        head = asked(scanner, REQUEST % (n, b" a", b"s"))
+        assert head.known is not None
+        with_traceparent(scanner, head, b"00-%032x-%016x-01" % (n, n), False)
+    assert scanner._layouts._recent == learnt
 
 
 def test_layouts_are_bounded_and_vain_ones_cost_little() -> None:
