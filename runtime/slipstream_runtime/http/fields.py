@@ -84,6 +84,7 @@ OF_THE_HOP: Final = 1 << TRANSFER_ENCODING | 1 << CONNECTION | 1 << HOP_BY_HOP |
 CHALLENGES: Final = 1 << CHALLENGE | 1 << HOP_CHALLENGE
 GOVERNING: Final = 1 << VARY | 1 << SET_COOKIE | 1 << CONTENT_RANGE | 1 << CACHE_CONTROL | 1 << EXPIRES | 1 << AGE | 1 << VALIDATOR
 SECRETS: Final = frozenset((*CREDENTIALS, b"set-cookie", b"proxy-authorization"))
+MAX_LENGTHS: Final = 4  # that are remembered; where there are more, each would be a layout of its own
 MAX_LENGTH_DIGITS: Final = 18  # fits int64 with room; nothing real is longer
 
 
@@ -134,7 +135,7 @@ class _Name:
             raise MalformedError(400, "a header line isn't `name: value`")
         self.lowered = name.lower()
         self.kind = KINDS.get(self.lowered, ORDINARY)
-        self.room = 0 if self.lowered in SECRETS else room
+        self.room = 0 if self.lowered in SECRETS else min(room, MAX_LENGTHS) if self.kind == CONTENT_LENGTH else room
         self.latest = b""  # of Date: the line that is remembered, and forgotten for the next, since none comes back
 
 

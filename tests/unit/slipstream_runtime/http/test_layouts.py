@@ -165,6 +165,16 @@ def test_what_known_lines_ask_of_a_cache_needs_no_fields() -> None:
         assert head._fields is None
 
 
+def test_answers_of_several_lengths_share_a_layout() -> None:
+    """Few lengths are as good as one each; more of them are values, however seldom each comes."""
+    for lengths in (3, 10, 16):
+        scanner = AnswerScanner(scan=None)
+        for n in range(600):
+            head = told(scanner, b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %d" % (n * 7 % lengths))
+            assert head.body == n * 7 % lengths
+            assert n < 300 or head._fields is None or head is scanner._layouts.usual.whole
+
+
 def test_a_head_in_pieces_is_compared_once() -> None:
     """A slow sender doesn't make us look at what it sent again and again."""
     for scanner, block in ((requests(), REQUEST % (1, b" a", b"s")), (answers(), ANSWER % (b"m", b"1"))):
