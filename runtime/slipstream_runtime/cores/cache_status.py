@@ -21,6 +21,11 @@ NO_READ: Final = b"\r\nCache-Status: slipstream; fwd=method"  # no rule could ta
 SHADOWED: Final = b"\r\nCache-Status: slipstream; fwd=bypass; detail=shadow"
 
 
+def unasked(detail: str) -> bytes:
+    """As a line: nothing was looked up and nobody asked, since it is no request of any pool. So neither `hit` nor `fwd` is right."""
+    return b"\r\nCache-Status: %b; detail=%b" % (CACHE, detail.encode("ascii"))
+
+
 def hit(ttl: float, detail: str = "") -> bytes:
     """Value for an answer from the store without going forward; `ttl` is negative for a stale one."""
     value = b"%b; hit; ttl=%d" % (CACHE, int(ttl // 1))

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from slipstream_api.config import Fallback
+from slipstream_runtime.cores.cache_status import unasked
 from slipstream_runtime.http.forward import CONNECTION_CLOSE, END
 from slipstream_runtime.proxy.failures import Failure
 
@@ -33,8 +34,14 @@ def explanation(reason: str, message: str) -> bytes:
 
 def malformed_answer(status: int, message: str, date: bytes) -> bytes:
     """To a request that can't be trusted; the connection ends with it."""
-    extra = date + b"\r\nX-Slipstream-Reason: BadRequest\r\nProxy-Status: slipstream; error=http_request_error" + CONNECTION_CLOSE
+    said = b"\r\nX-Slipstream-Reason: BadRequest\r\nProxy-Status: slipstream; error=http_request_error"
+    extra = date + said + unasked("BadRequest") + CONNECTION_CLOSE
     return simple_answer(status, JSON, explanation("BadRequest", message), extra, False)
+
+
+def unserved_answer(failure: Failure, date: bytes, connection: bytes, bodiless: bool) -> bytes:
+    """To a connection or a request that no pool is concerned with, for what `failure` says."""
+    return failure_answer(failure, None, 0, date + unasked(failure.reason) + connection, bodiless)
 
 
 def diverted(failure: Failure, pool: str) -> bytes:

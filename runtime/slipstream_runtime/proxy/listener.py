@@ -11,7 +11,7 @@ from slipstream_api.sidecar import ListenerStatus
 from slipstream_runtime.http.forward import connection_line
 from slipstream_runtime.http.request import RequestHead
 from slipstream_runtime.proxy.acceptor import Acceptor
-from slipstream_runtime.proxy.answers import failure_answer
+from slipstream_runtime.proxy.answers import unserved_answer
 from slipstream_runtime.proxy.client import Client
 from slipstream_runtime.proxy.context import Context
 from slipstream_runtime.proxy.failures import CLIENTS_FULL, STARTING
@@ -84,7 +84,7 @@ class _Refusal:
         self._context = context
 
     def connection_made(self, transport: asyncio.Transport) -> None:
-        transport.write(failure_answer(CLIENTS_FULL, None, 0, self._context.date + connection_line(True, False), False))
+        transport.write(unserved_answer(CLIENTS_FULL, self._context.date, connection_line(True, False), False))
         transport.close()
 
     def data_received(self, data: bytes) -> None:
@@ -108,5 +108,5 @@ class _NoService(Service):
 
     def handle(self, client: Client, head: RequestHead, body: bytes, complete: bool) -> None:
         line = connection_line(head.line.http11, False)
-        client.send(failure_answer(STARTING, None, 0, client.context.date + line, head.method == b"HEAD"))
+        client.send(unserved_answer(STARTING, client.context.date, line, head.method == b"HEAD"))
         client.finished(False)

@@ -114,8 +114,8 @@ async def test_another_upstream_s_answer_is_no_cache_s() -> None:
 
 
 @on_uvloop
-async def test_what_is_no_request_and_what_is_no_answer_has_none() -> None:
-    """RFC 9211 §2: no cache had to do with a 400. After a 101 every byte is theirs."""
+async def test_what_is_no_request_says_so_and_what_is_no_answer_has_none() -> None:
+    """Neither a hit nor forwarded. After a 101 every byte is theirs."""
 
     async def script(connection: Connection) -> None:
         await connection.head()
@@ -123,7 +123,7 @@ async def test_what_is_no_request_and_what_is_no_answer_has_none() -> None:
 
     async with RawUpstream(script) as up, proxied(up.port, limits=Limits(max_headers=16)) as proxy:
         caller = await proxy.caller()
-        assert await lines_of(caller, b"GET / HTTP/1.1\r\nHost: up\r\nHost: up\r\n\r\n") == []
+        assert await lines_of(caller, b"GET / HTTP/1.1\r\nHost: up\r\nHost: up\r\n\r\n") == [b"slipstream; detail=BadRequest"]
         caller = await proxy.caller()
         caller.send(b"GET / HTTP/1.1\r\nHost: up\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
         found = await caller.reader.readuntil(b"raw")

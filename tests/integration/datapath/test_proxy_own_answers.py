@@ -1,7 +1,5 @@
-"""Every answer that Slipstream gives itself, and whether it has a Cache-Status: to a request of a pool it has one, to anything else none.
-
-RFC 9211 §2: an intermediary shouldn't add a member to what it generates, and a 400 to a malformed request is its example. To a request
-that a pool's rules were asked about we add one all the same, since it says what the cache did before there was nothing to answer with."""
+"""Every answer that Slipstream gives itself has a Cache-Status: to a request of a pool it says what the cache did before there was nothing
+to answer with, to anything else why nothing was asked. RFC 9211 §2 would rather have none on either."""
 
 from __future__ import annotations
 
@@ -40,19 +38,23 @@ def says(found: Answer) -> bytes:
     ],
 )
 @on_uvloop
-async def test_what_is_no_request_has_none(status: int, request_: bytes) -> None:
-    """No cache had to do with it; after a request that went well, too, whose own answer has one."""
+async def test_what_is_no_request_has_one(status: int, request_: bytes) -> None:
+    """Neither a hit nor forwarded; after a request that went well, too."""
     async with RawUpstream() as up, proxied(up.port, limits=BOUNDS, cache=(cache_rule(),)) as proxy:
         caller = await proxy.caller()
         assert says(await caller.ask()) == b"slipstream; fwd=bypass; detail=no-rule"
         caller.send(request_)
         found = await caller.answer()
-        assert (found.status, found.fields[b"x-slipstream-reason"], says(found)) == (status, b"BadRequest", b"")
+        assert (found.status, found.fields[b"x-slipstream-reason"], says(found)) == (
+            status,
+            b"BadRequest",
+            b"slipstream; detail=BadRequest",
+        )
         assert await caller.ended()
 
 
 @on_uvloop
-async def test_a_head_that_takes_too_long_has_none() -> None:
+async def test_a_head_that_takes_too_long_has_one() -> None:
     """408, as the sweep says it."""
     clock = ManualClock()
     async with proxied(free_port(), clock=clock) as proxy:
@@ -61,16 +63,20 @@ async def test_a_head_that_takes_too_long_has_none() -> None:
         await until(lambda: any(client.deadline == clock.now() + HEAD_SECONDS for client in proxy.runtime.context.clients))
         clock.advance(HEAD_SECONDS + 1)
         found = await caller.answer()
-        assert (found.status, says(found)) == (408, b"")
+        assert (found.status, says(found)) == (408, b"slipstream; detail=BadRequest")
 
 
 @on_uvloop
-async def test_what_no_pool_is_concerned_with_has_none() -> None:
+async def test_what_no_pool_is_concerned_with_has_one() -> None:
     """A connection too many, and a port that isn't served yet: nothing was looked at."""
     async with RawUpstream() as up, proxied(up.port, cache=(cache_rule(),)) as proxy:
         proxy.runtime.context.max_clients = 0
         found = await (await proxy.caller()).ask(b"/c")
-        assert (found.status, found.fields[b"x-slipstream-reason"], says(found)) == (503, b"TooManyClients", b"")
+        assert (found.status, found.fields[b"x-slipstream-reason"], says(found)) == (
+            503,
+            b"TooManyClients",
+            b"slipstream; detail=TooManyClients",
+        )
         proxy.runtime.context.max_clients = 1
         assert says(await (await proxy.caller()).ask(b"/c")) == b"slipstream; fwd=uri-miss; stored"
     listener = Listener(Context(ManualClock()), "127.0.0.1", 0)
@@ -78,7 +84,7 @@ async def test_what_no_pool_is_concerned_with_has_none() -> None:
     try:
         caller = await Caller.open(listener.port)
         found = await caller.ask(b"/c")
-        assert (found.status, found.fields[b"x-slipstream-reason"], says(found)) == (503, b"Starting", b"")
+        assert (found.status, found.fields[b"x-slipstream-reason"], says(found)) == (503, b"Starting", b"slipstream; detail=Starting")
         caller.leave()
     finally:
         listener.close()
@@ -159,15 +165,16 @@ async def test_interim_answers_have_none_and_the_one_after_them_has_it() -> None
 
 def test_there_are_no_other_answers_of_our_own() -> None:
     """Who makes one: a caller that isn't in this list would be an answer that the tests above know nothing of."""
-    names = {"simple_answer", "malformed_answer", "failure_answer"}
+    names = {"simple_answer", "malformed_answer", "failure_answer", "unserved_answer"}
     found = set()
     for path in sorted((Path(__file__).parents[3] / "runtime" / "slipstream_runtime").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names:
                 found.add((path.name, node.func.id))
     assert found == {
+        ("answers.py", "failure_answer"),
         ("answers.py", "simple_answer"),
         ("client.py", "malformed_answer"),
         ("exchange.py", "failure_answer"),
-        ("listener.py", "failure_answer"),
+        ("listener.py", "unserved_answer"),
     }
