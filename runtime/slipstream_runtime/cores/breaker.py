@@ -182,12 +182,8 @@ class Breaker:
     def reconfigure(self, rule: config.BreakerRule, lease: float, now: float) -> None:
         """New parameters. State, trips and probes stay; so does what was counted, where the window is the same."""
         before = self.state(now)
-        same_window = (rule.window.type, rule.window.calls, rule.window.duration_ms) == (
-            self.rule.window.type,
-            self.rule.window.calls,
-            self.rule.window.duration_ms,
-        )
-        if not same_window:
+        old, new = self.rule.window, rule.window
+        if (new.type, new.calls, new.duration_ms) != (old.type, old.calls, old.duration_ms):
             self.window = window(rule.window, now)
         self.rule = rule
         self.failures = Failures(rule.failure_on)

@@ -26,7 +26,7 @@ from slipstream_runtime.cores.identity import (
 )
 
 KEY_BYTES: Final = 16
-SECRET_BYTES: Final = 32  # of a rule's own secret, which keys its keys
+SECRET_BYTES: Final = 32  # of a process, and of each rule (blake2b's key, at most 64)
 _PAST: Final = RANGE | CONDITIONAL | OVERRIDE
 _TOLD: Final = CREDENTIAL | VALIDATING | CONTROL
 NO_LIMIT: Final = -1

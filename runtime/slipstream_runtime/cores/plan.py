@@ -15,7 +15,6 @@ from slipstream_runtime.cores.identity import Interest
 from slipstream_runtime.cores.key import KeyReader
 
 RULE_TAG: Final = "\0"  # begins what rule_tag makes
-SECRET_BYTES: Final = 32  # of blake2b's key, at most 64
 
 
 class CacheCounters:
@@ -50,7 +49,7 @@ class PoolCache:
     __slots__ = ("_cached", "_counters", "_invalidations", "_paths", "generations", "random", "secret")
 
     def __init__(self, secret: bytes, random: Callable[[], float]) -> None:
-        self.secret = secret  # SECRET_BYTES random octets, one per process
+        self.secret = secret  # key.SECRET_BYTES random octets, one per process
         self.random = random
         self.generations = Generations()
         self._counters: dict[str, CacheCounters] = {}

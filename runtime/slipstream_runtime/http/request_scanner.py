@@ -176,7 +176,7 @@ def _with_special(head: RequestHead, special: list[Field]) -> None:
     head.keep_alive = b"close" not in nominated and (line.http11 or b"keep-alive" in nominated)
     if b"upgrade" in nominated and line.http11 and head.body == NO_BODY:
         head.upgrade = _protocol(special)
-    if line.authority or not line.http11 or any(field.kind not in PLAIN for field in special):
+    if not line.plain or any(field.kind not in PLAIN for field in special):
         head.block = b""
         head._fields = _forwardable(head, nominated)
 

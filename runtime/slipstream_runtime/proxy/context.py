@@ -61,3 +61,10 @@ class Context:
         self.refused = 0  # connections beyond it
         self.budget = ConnectionBudget()  # of connections to upstreams, all pools together
         self.clients: set[Client] = set()
+
+    def settle(self) -> None:
+        """What became due by a change of the budget, in whoever waits for a place among all connections, or makes room for one."""
+        budget = self.budget
+        if budget.waiting:
+            for holder in budget.settle(self.clock.now()):
+                holder.driver.carry_out(holder.collect())

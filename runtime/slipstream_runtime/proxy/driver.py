@@ -83,7 +83,7 @@ class PoolDriver(Owner):
         self._all.discard(connection)
         if slot.state == IDLE:
             self.core.lost(slot)
-            self._settle()
+            self._context.settle()
         elif slot.state == IN_USE:
             work = self.core.put(slot, self._context.now, reusable=False)
             if work is not None:
@@ -126,14 +126,7 @@ class PoolDriver(Owner):
 
     def _apply(self, work: Work[UpstreamConnection, Sending]) -> None:
         self.carry_out(work)
-        self._settle()
-
-    def _settle(self) -> None:
-        """What else became due by this, in whichever pool waits for a place among all connections, or makes room for one."""
-        budget = self._context.budget
-        if budget.waiting:
-            for core in budget.settle(self._context.clock.now()):
-                core.driver.carry_out(core.collect())
+        self._context.settle()
 
     def carry_out(self, work: Work[UpstreamConnection, Sending]) -> None:
         """All of one Work, whoever decided it."""

@@ -36,10 +36,10 @@ class RawPorts(Holder):
         """A place for a connection to `upstream`, which `gives_back` ends; False: there is none."""
         if not self._context.budget.ask(self, 1, True):
             self._asks = True
-            self._settle()
+            self._context.settle()
             if self._asks:
                 self._asks = False
-                self._settle()  # out of the queue
+                self._context.settle()  # out of the queue
                 self._refuse(upstream)
                 return False
         self.in_use += 1
@@ -48,14 +48,7 @@ class RawPorts(Holder):
     def gives_back(self) -> None:
         self.in_use -= 1
         self._context.budget.give_back(self)
-        self._settle()
-
-    def _settle(self) -> None:
-        """What becomes due by this in pools, as their drivers do it."""
-        budget = self._context.budget
-        if budget.waiting:
-            for holder in budget.settle(self._context.clock.now()):
-                holder.driver.carry_out(holder.collect())
+        self._context.settle()
 
     def _refuse(self, upstream: Upstream) -> None:
         self.refused += 1

@@ -12,7 +12,8 @@ from slipstream_api.config import Pool
 from slipstream_runtime.cores.circuits import Circuits
 from slipstream_runtime.cores.flight import Flights
 from slipstream_runtime.cores.gathering import Gathering
-from slipstream_runtime.cores.plan import SECRET_BYTES, PoolCache
+from slipstream_runtime.cores.key import SECRET_BYTES
+from slipstream_runtime.cores.plan import PoolCache
 from slipstream_runtime.cores.refreshes import Refreshes
 from slipstream_runtime.cores.retry import RetryBudget
 from slipstream_runtime.cores.store import Store
